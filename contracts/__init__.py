@@ -1,0 +1,1 @@
+"""The types that actors share. Imports the standard library and msgspec alone."""

@@ -1,0 +1,1 @@
+"""Database migrations (Alembic). Each version is plain SQL beside a few lines of Python."""
