@@ -1,0 +1,248 @@
+"""One replica of one actor: its subscribers, its relay, its timers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final
+
+import asyncpg
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.message import NatsMessage
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from actors.runtime import telemetry
+from actors.runtime.clock import Clock
+from actors.runtime.db import is_unavailable, open_database
+from actors.runtime.http import Http
+from actors.runtime.ledger import Ledger
+from actors.runtime.log import get_logger, setup_logging
+from actors.runtime.objects import open_objects
+from actors.runtime.outcome import Delivery, process
+from actors.runtime.relay import Relay
+from actors.runtime.settings import Settings
+from actors.runtime.tokens import open_tokens
+from actors.runtime.work import Handler, Services
+from contracts.errors import EttamettaError, Reject
+from contracts.events import Event
+from contracts.flow import PARTIES, STREAM, Actor, Consumer, consumers_of
+
+__all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "run_actor"]
+
+FETCH_TIMEOUT_S: Final = 20.0
+CONNECT_PATIENCE_S: Final = 60.0
+DRAIN_S: Final = 10.0
+
+
+class Ticker(Struct, frozen=True, kw_only=True):
+    """Work by the clock. every_s: pause between two runs, seconds."""
+
+    name: str
+    every_s: float
+    run: Callable[[Services], Awaitable[None]]
+
+
+class ActorApp(Struct, frozen=True, kw_only=True):
+    """The wiring of one actor."""
+
+    name: str
+    handlers: Mapping[type[Event], Handler]
+    tickers: tuple[Ticker, ...] = ()
+
+
+class Bus:
+    """The connection of one party to NATS."""
+
+    def __init__(self, broker: NatsBroker, client: Client) -> None:
+        self.broker = broker
+        self.client = client
+        self.js = client.jetstream()
+
+    async def announce(self, subject: str, payload: bytes) -> None:
+        """Publish without waiting for the stream. An outage is not an error."""
+        with suppress(NatsError, OSError):
+            await self.client.publish(subject, payload)
+
+
+@asynccontextmanager
+async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
+    """Connect as `party`; lost connections come back by themselves, for ever.
+
+    Raises: Reject if NATS_URL is not set, or the server cannot be reached for a minute.
+    """
+    if settings.nats_url is None:
+        raise Reject("NATS_URL is not set", mend="set it, or use `ettametta up`, which starts a server")
+    log = get_logger()
+
+    async def on_error(error: Exception) -> None:
+        log.warning("bus.error", error=repr(error))
+
+    async def on_lost() -> None:
+        log.warning("bus.lost")
+
+    async def on_back() -> None:
+        log.info("bus.back")
+
+    broker = NatsBroker(
+        settings.nats_url,
+        name=f"ettametta-{party.name}",
+        inbox_prefix=f"_INBOX_{party.name}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        ping_interval=20,
+        ack_policy=AckPolicy.MANUAL,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=DRAIN_S,
+        error_cb=on_error,
+        disconnected_cb=on_lost,
+        reconnected_cb=on_back,
+    )
+    try:
+        async with asyncio.timeout(CONNECT_PATIENCE_S):
+            client = await broker.connect()
+    except (TimeoutError, NatsError, OSError) as error:
+        raise Reject(f"NATS cannot be reached ({error!r})", mend="start it, or correct NATS_URL") from error
+    try:
+        yield Bus(broker, client)
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterator[Services]:
+    """Open what a process needs. Raises: Reject if the database is not set or cannot be reached for a minute."""
+    if settings.database_url is None:
+        raise Reject("DATABASE_URL is not set", mend="set it, or use `ettametta up`, which starts a server")
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        db = await _patiently(
+            lambda: stack.enter_async_context(open_database(settings.database_url or "", name=party)), clock
+        )
+        ledger = Ledger(db, sender=party, clock=clock, ttl_s=settings.ack_wait_s)
+        http = await stack.enter_async_context(Http(settings.user_agent, clock))
+        objects = await stack.enter_async_context(open_objects(settings))
+        tokens = open_tokens(settings, db, http, clock)
+        yield Services(
+            actor=party,
+            settings=settings,
+            clock=clock,
+            db=db,
+            ledger=ledger,
+            objects=objects,
+            http=http,
+            tokens=tokens,
+            announce=bus.announce,
+        )
+
+
+async def _patiently(opening: Callable[[], Awaitable[Any]], clock: Clock) -> Any:
+    deadline = asyncio.get_running_loop().time() + CONNECT_PATIENCE_S
+    while True:
+        try:
+            return await opening()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if asyncio.get_running_loop().time() > deadline or not is_unavailable(error):
+                raise Reject(
+                    f"PostgreSQL cannot be used ({error!r})", mend="start it, or correct DATABASE_URL"
+                ) from error
+            await clock.sleep(0.5)
+
+
+class _Pulse:
+    """Tells the server every `every_s` that messages in hand are still being worked on."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._in_hand: set[Any] = set()
+
+    @asynccontextmanager
+    async def beating(self, message: Any) -> AsyncIterator[None]:
+        self._in_hand.add(message)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(message)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            for message in tuple(self._in_hand):
+                with suppress(NatsError, OSError):
+                    await message.in_progress()
+
+
+async def run_actor(app: ActorApp, settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+    """Run one replica until SIGTERM or SIGINT: takes no more, finishes what it holds, leaves."""
+    setup_logging(actor=app.name, level=settings.log_level)
+    telemetry.start(f"ettametta-{app.name}", metrics=settings.metrics)
+    log = get_logger()
+    party = PARTIES[app.name]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with connect(settings, party) as bus, open_services(settings, app.name, bus) as services:
+        pulse = _Pulse(settings.ack_wait_s / 3)
+        for consumer in consumers_of(party):
+            _subscribe(bus.broker, consumer, app.handlers[consumer.kind], services, pulse)
+        relay = Relay(services.db, bus.js, sender=app.name, clock=services.clock)
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(pulse.run(), name="pulse"),
+                group.create_task(relay.run(), name="relay"),
+                *(group.create_task(_tick(ticker, services), name=ticker.name) for ticker in app.tickers),
+            ]
+            await bus.broker.start()
+            log.info("actor.ready", takes=[consumer.name for consumer in consumers_of(party)])
+            if ready is not None:
+                ready()
+            await stop.wait()
+            log.info("actor.stopping")
+            await bus.broker.stop()
+            for task in running:
+                task.cancel()
+
+
+def _subscribe(broker: NatsBroker, consumer: Consumer, handler: Handler, services: Services, pulse: _Pulse) -> None:
+    """Take messages of `consumer`, as many at once as the flow says.
+
+    Each is pulled by itself: a larger pull returns only when it is full or its time is up, and messages
+    waiting in a client hold no heartbeat.
+    """
+
+    async def take(message: NatsMessage) -> None:
+        raw: Delivery = message.raw_message
+        async with pulse.beating(raw):
+            await process(raw, consumer, handler, services, always_check=consumer.batch == 1)
+
+    for _ in range(consumer.batch):
+        broker.subscriber(
+            consumer.subject,
+            durable=consumer.name,
+            stream=JStream(STREAM.name, declare=False),
+            pull_sub=PullSub(batch_size=1, timeout=FETCH_TIMEOUT_S),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=_whole_message,
+        )(take)
+
+
+async def _whole_message(message: NatsMessage) -> NatsMessage:
+    return message
+
+
+async def _tick(ticker: Ticker, services: Services) -> None:
+    log = get_logger().bind(ticker=ticker.name)
+    while True:
+        try:
+            await ticker.run(services)
+        except (EttamettaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("ticker.delayed", error=repr(error))
+        except Exception:
+            log.exception("ticker.failed")
+        await services.clock.sleep(ticker.every_s)

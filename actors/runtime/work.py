@@ -1,0 +1,118 @@
+"""What a handler is given: the event it works on, and the services of its process."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from structlog.typing import FilteringBoundLogger
+
+from actors.runtime.clock import Clock
+from actors.runtime.db import Database
+from actors.runtime.http import Http
+from actors.runtime.ledger import Lease, Ledger, Tx
+from actors.runtime.objects import Objects
+from actors.runtime.settings import Settings
+from actors.runtime.tokens import Tokens
+from contracts.codec import encode, follow, subject_of
+from contracts.events import Event
+from contracts.ids import CorrelationId, EventId
+
+__all__ = ["Announce", "Handler", "Services", "Work"]
+
+E = TypeVar("E", bound=Event)
+
+Announce = Callable[[str, bytes], Awaitable[None]]
+"""Publish bytes on a subject, without any promise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything outside that a process of one actor uses."""
+
+    actor: str
+    settings: Settings
+    clock: Clock
+    db: Database
+    ledger: Ledger
+    objects: Objects
+    http: Http
+    tokens: Tokens
+    announce: Announce
+
+    def unit(
+        self, *, seed: str, correlation_id: CorrelationId, causation_id: EventId | None
+    ) -> AbstractAsyncContextManager[Tx]:
+        """Open a transaction with events outside a handler, as timers need. The same seed gives the same event ids."""
+        return self.ledger.unit(seed=seed, correlation_id=correlation_id, causation_id=causation_id)
+
+    def lease(self, name: str) -> AbstractAsyncContextManager[Lease]:
+        return self.ledger.lease(name)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder for temporary files; it is gone afterwards."""
+        parent = self.settings.data_dir / "tmp"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{self.actor}-", dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(kw_only=True)
+class Work(Generic[E]):
+    """One delivery of one event to one consumer."""
+
+    event: E
+    consumer: str
+    services: Services
+    log: FilteringBoundLogger
+    redelivered: bool
+    committed: bool = False
+    outgoing: list[str] = field(default_factory=list)
+    _leases: list[Lease] = field(default_factory=list)
+
+    @property
+    def now(self) -> datetime:
+        return self.services.clock.now()
+
+    @asynccontextmanager
+    async def commit(self) -> AsyncIterator[Tx]:
+        """Open the transaction that finishes this event. Once per delivery."""
+        if self.committed:
+            raise RuntimeError("a handler commits once")
+        async with self.services.ledger.commit(
+            self.consumer, self.event, leases=self._leases, redelivered=self.redelivered
+        ) as tx:
+            yield tx
+        self.committed = True
+        self.outgoing = [str(event.__struct_config__.tag) for event in tx.outgoing]
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Lease]:
+        """Hold a lease for long work; `commit` inside it fails if it was lost.
+
+        Raises: Snooze while another holds it; LeaseLost.
+        """
+        async with self.services.ledger.lease(name) as lease:
+            self._leases.append(lease)
+            try:
+                yield lease
+            finally:
+                self._leases.remove(lease)
+
+    async def announce(self, event: Event) -> None:
+        """Publish an event without any promise, such as progress."""
+        stamped = follow(event, cause=self.event, name=self.now.isoformat(), at=self.now)
+        await self.services.announce(subject_of(stamped), encode(stamped))
+
+
+Handler = Callable[[Work[Any], Services], Awaitable[None]]
