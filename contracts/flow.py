@@ -25,13 +25,18 @@ class Stream(Struct, frozen=True, kw_only=True):
 class Actor(Struct, frozen=True, kw_only=True):
     """A party on the bus.
 
-    batch: messages taken at once; 1 where one message is long work.
+    batch: messages one replica works on at once; 1 where one message is long work.
     """
 
     name: str
     takes: tuple[type[Event], ...] = ()
     gives: tuple[type[Event], ...] = ()
     batch: int = 1
+
+    @property
+    def inbox_prefix(self) -> str:
+        """Where its replies go. A program of the user's has the default of every NATS client."""
+        return "_INBOX" if self.name == "outside" else f"_INBOX_{self.name}"
 
 
 class Consumer(Struct, frozen=True, kw_only=True):

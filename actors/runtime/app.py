@@ -91,7 +91,7 @@ async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
     broker = NatsBroker(
         settings.nats_url,
         name=f"ettametta-{party.name}",
-        inbox_prefix=f"_INBOX_{party.name}",
+        inbox_prefix=party.inbox_prefix,
         max_reconnect_attempts=-1,
         reconnect_time_wait=1,
         ping_interval=20,

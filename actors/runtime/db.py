@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 import msgspec
 
 __all__ = ["Connection", "Database", "Record", "into", "is_unavailable", "load_queries", "open_database"]
 
-Record = asyncpg.Record
-Connection = asyncpg.Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]
+Record: TypeAlias = asyncpg.Record
+Connection: TypeAlias = "asyncpg.Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]"
 
 COMMAND_TIMEOUT_S: Final = 30.0
 ACQUIRE_TIMEOUT_S: Final = 10.0

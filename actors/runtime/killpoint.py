@@ -1,31 +1,39 @@
-"""Named step boundaries at which a crash test can end a process.
+"""Named step boundaries at which a crash test can end, or hold, a process.
 
-`ETTAMETTA_KILL_AT=<name>[@<pid file>]` with `ETTAMETTA_KILL_MARK=<file>` kills this process (or the one
-named by the pid file) with SIGKILL when the boundary is reached, once: the mark file records that it
-happened. Without the variable a boundary costs one comparison.
+`ETTAMETTA_KILL_FILE` names a file that the test writes: `<boundary>` kills the process that reaches it with
+SIGKILL, `<boundary> hold` keeps it waiting until the claim is removed, so that the test can kill something
+else meanwhile. Renaming the file to `.claimed` makes sure that one process takes it, once. Without the
+variable a boundary costs one comparison.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
 __all__ = ["reach"]
 
-_TARGET, _, _PID_FILE = os.environ.get("ETTAMETTA_KILL_AT", "").partition("@")
-_MARK: Final = os.environ.get("ETTAMETTA_KILL_MARK", "")
+_FILE: Final = os.environ.get("ETTAMETTA_KILL_FILE", "")
+_HOLD_S: Final = 20.0
 
 
 def reach(name: str) -> None:
     """Say that the boundary `name` is reached."""
-    if not _TARGET or name != _TARGET:
+    if not _FILE:
         return
-    if _MARK:
-        try:
-            os.close(os.open(_MARK, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        except FileExistsError:
+    try:
+        wanted, _, how = Path(_FILE).read_text(encoding="utf-8").strip().partition(" ")
+        if wanted != name:
             return
-    victim = int(Path(_PID_FILE).read_text(encoding="ascii")) if _PID_FILE else os.getpid()
-    os.kill(victim, signal.SIGKILL)
+        claim = Path(f"{_FILE}.claimed")
+        Path(_FILE).rename(claim)
+    except FileNotFoundError:
+        return
+    if how != "hold":
+        os.kill(os.getpid(), signal.SIGKILL)
+    deadline = time.monotonic() + _HOLD_S
+    while claim.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)

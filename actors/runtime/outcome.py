@@ -55,7 +55,7 @@ class Delivery(Protocol):
 
 
 def backoff_s(failures: int, *, jitter: float) -> float:
-    """Return the wait after `failures` failures: doubling from one second, five minutes at most, less up to a quarter."""
+    """Return the wait after so many failures: doubling from one second to five minutes, less up to a quarter."""
     return float(min(BACKOFF_FIRST_S * 2.0 ** (failures - 1), BACKOFF_LONGEST_S) * (1 - jitter / 4))
 
 

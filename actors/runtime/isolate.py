@@ -1,0 +1,319 @@
+"""Untrusted media is read in a child process that may fail, grow or hang without harm.
+
+The parent calls `run_isolated`; the child's module calls `serve` from its `__main__` block:
+
+    if __name__ == "__main__":
+        isolate.serve(ProbeRequest, probe)
+
+Protocol: one JSON line on the child's stdin (file names travel here, never in argv), after which stdin stays
+open: its end means that the parent died, and the child's process group ends at once. Answers are JSON lines on a
+private copy of stdout, so that nothing a C library prints can be taken for one. stderr is kept from the terminal.
+
+Memory is capped twice. RLIMIT_DATA (Linux 4.7 and later) counts what is allocated, unlike RLIMIT_AS, which also
+counts the address space that ONNX Runtime and mapped models only reserve; and the parent watches resident memory,
+which also works where the kernel ignores RLIMIT_DATA (macOS).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+import psutil  # type: ignore[import-untyped]  # it ships no types
+from msgspec import Raw, Struct
+
+from contracts.errors import Reject, Retry
+
+__all__ = ["ChildFailed", "Progress", "run_isolated", "serve"]
+
+Q = TypeVar("Q", bound=Struct)
+T = TypeVar("T", bound=Struct)
+Progress = Callable[[Struct], None]
+"""What a child calls to tell how far it is."""
+
+LINE_LIMIT_BYTES: Final = 64 << 20
+STDERR_TAIL_BYTES: Final = 4096
+WATCH_INTERVAL_S: Final = 0.1
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+
+_LIBRARY_ENV: Final = (
+    *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE"),
+    *("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "FONT_PATH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+_ENV_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PYTHON", "XDG_", "OMP_", "OPENCV_", "CUDA", "CUPY_", "NVIDIA_")
+# A signal that somebody sent says nothing about the media; any other one was the media's doing.
+_SENT_SIGNALS: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+class ChildFailed(RuntimeError):
+    """The child raised something that has no name in contracts.errors: a bug, with the child's own trace."""
+
+
+class _Envelope(Struct, frozen=True):
+    memory_bytes: int
+    request: Raw
+
+
+class _Progressed(Struct, frozen=True, tag="progress"):
+    body: Raw
+
+
+class _Done(Struct, frozen=True, tag="result"):
+    body: Raw
+
+
+class _Rejected(Struct, frozen=True, tag="reject"):
+    reason: str
+    mend: str = ""
+
+
+class _Retried(Struct, frozen=True, tag="retry"):
+    reason: str
+    delay_s: float | None = None
+
+
+class _OutOfMemory(Struct, frozen=True, tag="memory"):
+    pass
+
+
+class _Failed(Struct, frozen=True, tag="failed"):
+    trace: str
+
+
+_Answer = _Progressed | _Done | _Rejected | _Retried | _OutOfMemory | _Failed
+_ANSWERS: Final = msgspec.json.Decoder(_Answer)
+
+
+# Parent -------------------------------------------------------------------------------------------
+
+
+async def run_isolated(
+    module: str,
+    request: Struct,
+    *,
+    result: type[T],
+    deadline_s: float,
+    memory_bytes: int,
+    on_progress: Callable[[bytes], Awaitable[None]] | None = None,
+    what: str = "reading the media",
+) -> T:
+    """Run `module` as a child on `request` and return its result. Cancelling kills the child.
+
+    Args: on_progress: gets the JSON of each progress the child tells; what: names the work in error texts.
+    Raises: Reject if the child rejects, crashes, or exceeds `memory_bytes` or `deadline_s`; Retry if it says so or
+    was killed from outside; ChildFailed on a bug in it.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-m",
+        module,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment(),
+        limit=LINE_LIMIT_BYTES,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = bytearray()
+    errors = asyncio.create_task(_keep_tail(process.stderr, said))
+    watch = asyncio.create_task(_watch_memory(process.pid, memory_bytes))
+    try:
+        async with asyncio.timeout(deadline_s):
+            envelope = _Envelope(memory_bytes=memory_bytes, request=Raw(msgspec.json.encode(request)))
+            with suppress(BrokenPipeError, ConnectionResetError):
+                process.stdin.write(msgspec.json.encode(envelope) + b"\n")
+                await process.stdin.drain()
+            body = await _answer(process.stdout, on_progress, what, memory_bytes)
+            if body is not None:
+                return msgspec.json.decode(body, type=result)
+            exit_code = await process.wait()
+            await errors
+    except TimeoutError:
+        raise Reject(f"{what} took longer than {deadline_s:.0f} s and was stopped") from None
+    finally:
+        watch.cancel()
+        _kill_group(process.pid)
+        process.stdin.close()
+        await process.wait()
+        await errors
+        over_limit = await _outcome(watch)
+    if over_limit:
+        raise _memory_reject(what, memory_bytes)
+    raise _ended_without_answer(exit_code, what, said.decode(errors="replace").strip())
+
+
+async def _answer(
+    stdout: asyncio.StreamReader, on_progress: Callable[[bytes], Awaitable[None]] | None, what: str, memory_bytes: int
+) -> Raw | None:
+    """Read answers until the last one; None: the child ended without one."""
+    while line := await _line(stdout):
+        match _ANSWERS.decode(line):
+            case _Progressed(body=body):
+                if on_progress is not None:
+                    await on_progress(bytes(body))
+            case _Done(body=body):
+                return body
+            case _Rejected(reason=reason, mend=mend):
+                raise Reject(reason, mend=mend)
+            case _Retried(reason=reason, delay_s=delay_s):
+                raise Retry(reason, delay_s=delay_s)
+            case _OutOfMemory():
+                raise _memory_reject(what, memory_bytes)
+            case _Failed(trace=trace):
+                raise ChildFailed(f"{what} failed in the child process:\n{trace}")
+    return None
+
+
+async def _line(stdout: asyncio.StreamReader) -> bytes:
+    """Return the next whole line, or nothing when the child ended, even in the middle of one."""
+    try:
+        return await stdout.readuntil(b"\n")
+    except asyncio.IncompleteReadError:
+        return b""
+
+
+async def _keep_tail(stderr: asyncio.StreamReader, said: bytearray) -> None:
+    while chunk := await stderr.read(STDERR_TAIL_BYTES):
+        said += chunk
+        del said[:-STDERR_TAIL_BYTES]
+
+
+async def _watch_memory(pid: int, memory_bytes: int) -> bool:
+    """Kill the child when its resident memory exceeds the cap; True: it did."""
+    try:
+        child = psutil.Process(pid)
+        while child.memory_info().rss <= memory_bytes:  # noqa: ASYNC110  # memory sends no event
+            await asyncio.sleep(WATCH_INTERVAL_S)
+    except psutil.Error:  # it ended
+        return False
+    _kill_group(pid)
+    return True
+
+
+async def _outcome(watch: asyncio.Task[bool]) -> bool:
+    await asyncio.wait([watch])
+    return not watch.cancelled() and watch.result()
+
+
+def _memory_reject(what: str, memory_bytes: int) -> Reject:
+    return Reject(f"{what} needed more than {memory_bytes >> 20} MiB of memory and was stopped")
+
+
+def _ended_without_answer(exit_code: int, what: str, said: str) -> Exception:
+    tail = f": {said.splitlines()[-1]}" if said else ""
+    if exit_code >= 0:
+        return ChildFailed(f"{what} ended with exit status {exit_code} and no answer:\n{said}")
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    if -exit_code in _SENT_SIGNALS:
+        return Retry(f"{what} was killed from outside ({name}); the system may be short of memory")
+    return Reject(f"{what} crashed ({name}){tail}", mend="the file is damaged or hostile")
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """Return the child's environment: what libraries need, and no secret of the parent."""
+    kept = {name: value for name, value in os.environ.items() if name in _LIBRARY_ENV or name.startswith(_ENV_PREFIXES)}
+    root = str(Path(__file__).parents[2])
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
+    return kept
+
+
+# Child --------------------------------------------------------------------------------------------
+
+
+def serve(request: type[Q], handler: Callable[[Q, Progress], Struct]) -> NoReturn:
+    """Answer the one request on stdin with `handler(request, progress)` and exit."""
+    _die_with_parent()
+    inlet, outlet = _private_pipes()
+    envelope = msgspec.json.decode(_read_line(inlet), type=_Envelope)
+    threading.Thread(target=_end_with_stdin, args=(inlet,), daemon=True).start()
+    _limit(envelope.memory_bytes)
+    lock = threading.Lock()
+
+    def send(answer: _Answer) -> None:
+        data = msgspec.json.encode(answer) + b"\n"
+        with lock:
+            while data:
+                data = data[os.write(outlet, data) :]
+
+    def progress(told: Struct) -> None:
+        send(_Progressed(Raw(msgspec.json.encode(told))))
+
+    try:
+        answer: _Answer = _Done(
+            Raw(msgspec.json.encode(handler(msgspec.json.decode(envelope.request, type=request), progress)))
+        )
+    except Reject as error:
+        answer = _Rejected(error.reason, error.mend)
+    except Retry as error:
+        answer = _Retried(str(error), error.delay_s)
+    except MemoryError:
+        answer = _OutOfMemory()
+    except Exception:  # noqa: BLE001  # the parent raises it again, with this trace
+        answer = _Failed(traceback.format_exc())
+    send(answer)
+    # Exit without destructors: libraries that were stopped midway crash in theirs.
+    os._exit(0)
+
+
+def _private_pipes() -> tuple[int, int]:
+    """Move stdin and stdout out of reach of libraries and grandchildren."""
+    inlet, outlet = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return inlet, outlet
+
+
+def _read_line(inlet: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        chunk = os.read(inlet, 1 << 16)
+        if not chunk:
+            os._exit(0)
+        line += chunk
+    return line
+
+
+def _end_with_stdin(inlet: int) -> None:
+    while os.read(inlet, 1 << 16):
+        pass
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGKILL when the parent dies, where it can: a library may hold the interpreter's lock."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(ValueError, OSError):  # a lower limit is in force already
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))

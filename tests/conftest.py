@@ -1,0 +1,67 @@
+"""Fixtures with real servers: one embedded NATS and PostgreSQL for the session, a fresh database and stream per test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from actors.runtime.db import Database, open_database
+from actors.runtime.settings import Settings
+from deploy.supervisor import Stack
+from tests.stack import ACK_WAIT_S, cloned, connected, fresh_stream, media_folder
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """NATS and PostgreSQL of this test session."""
+    async with Stack(tmp_path_factory.mktemp("stack"), ack_wait_s=ACK_WAIT_S) as running:
+        yield running
+
+
+@pytest.fixture
+async def database_url(stack: Stack) -> AsyncIterator[str]:
+    """Address of a migrated, empty database of this test alone."""
+    assert stack.database_url is not None
+    async with cloned(stack.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on the test's own database."""
+    async with open_database(database_url, name="test") as pool:
+        yield pool
+
+
+@pytest.fixture
+async def nats_admin(stack: Stack) -> AsyncIterator[Client]:
+    """A connection with all rights; the stream and its consumers are new and empty."""
+    assert stack.admin_url is not None
+    async with connected(stack.admin_url) as client:
+        await fresh_stream(client)
+        yield client
+
+
+@pytest.fixture
+def nats_urls(stack: Stack, nats_admin: Client) -> dict[str, str]:
+    """Addresses of NATS by user (each actor, gateway, outside, admin); the stream is new and empty."""
+    return stack.nats_urls
+
+
+@pytest.fixture
+def settings_of(nats_urls: dict[str, str], database_url: str, tmp_path: Path) -> Callable[[str], Settings]:
+    """Make the settings of one party: its own NATS user, the test's database, media in a temporary folder."""
+
+    def make(party: str) -> Settings:
+        return Settings(
+            data_dir=tmp_path,
+            media_url=media_folder(tmp_path),
+            nats_url=nats_urls[party],
+            database_url=database_url,
+            ack_wait_s=ACK_WAIT_S,
+        )
+
+    return make
