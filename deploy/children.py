@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from contracts.errors import Reject
 
 __all__ = ["Child", "Keeper", "Tier", "accepts", "end_process"]
 
+LINUX: Final = platform.system() == "Linux"
 LAUNCHER: Final = Path(__file__).with_name("launch.py")
 
 BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -149,7 +151,7 @@ class Keeper:
         if child.run_as is not None:
             options += ["--user", child.run_as]
         reader = writer = None
-        if sys.platform != "linux":
+        if not LINUX:
             reader, writer = os.pipe()
             options += ["--watch", str(reader)]
         output = _open_log(child.log)

@@ -239,7 +239,8 @@ def _make_cluster(folder: Path, run_as: str | None, password: str) -> None:
     _run(
         postgres_binary("postgres"), "--single", "-D", str(new), "-c", "exit_on_error=on", "template1",
         run_as=run_as,
-        stdin=f"create role {DATABASE} login createdb password '{password}'\ncreate database {DATABASE} owner {DATABASE}\n",
+        stdin=f"create role {DATABASE} login createdb password '{password}'\n"
+        f"create database {DATABASE} owner {DATABASE}\n",
     )  # fmt: skip
     new.rename(folder)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import platform
 import pwd
 import select
 import signal
@@ -31,6 +32,7 @@ PR_SET_KEEPCAPS = 8
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
+LINUX = platform.system() == "Linux"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 
@@ -58,14 +60,13 @@ def main(arguments: list[str]) -> int:
 def become(name: str) -> None:
     """Change to the user `name`; on Linux keep the capability to pass by file permissions, if there is one."""
     user = pwd.getpwnam(name)
-    linux = sys.platform == "linux"
     libc = ctypes.CDLL(None, use_errno=True)
-    if linux:
+    if LINUX:
         libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
-    if not linux:
+    if not LINUX:
         return
     for capability in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE):
         bit = 1 << capability

@@ -19,7 +19,7 @@ from msgspec import Struct
 from contracts.codec import SUBJECT_PREFIX, subject_of
 from contracts.flow import GATEWAY, OUTSIDE, PARTIES, STREAM, Actor, consumers_of
 
-__all__ = ["ADMIN", "USERS", "Permissions", "inbox_prefix", "password_variable", "permissions_of", "render"]
+__all__ = ["ADMIN", "USERS", "Permissions", "password_variable", "permissions_of", "render"]
 
 ADMIN: Final = "admin"
 """May do everything in the account; sets up streams and consumers."""
@@ -31,8 +31,6 @@ SYNC_INTERVAL: Final = "1s"
 """How much the loss of power can cost; NATS waits two minutes otherwise. A killed process loses nothing."""
 
 EVERY_EVENT: Final = f"{SUBJECT_PREFIX}>"
-PLAIN_INBOX: Final = "_INBOX"
-"""What clients use that were not told of another; no actor's inbox lies below it."""
 
 
 class Permissions(Struct, frozen=True):
@@ -40,11 +38,6 @@ class Permissions(Struct, frozen=True):
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
-
-
-def inbox_prefix(user: str) -> str:
-    """Return the prefix of the inboxes that `user` may listen on."""
-    return f"{PLAIN_INBOX}_{user}"
 
 
 def password_variable(user: str) -> str:
@@ -55,12 +48,10 @@ def password_variable(user: str) -> str:
 def permissions_of(party: Actor) -> Permissions:
     """Return what a party may send and hear."""
     publish = [subject_of(kind) for kind in party.gives]
-    subscribe = [f"{inbox_prefix(party.name)}.>"]
+    subscribe = [f"{party.inbox_prefix}.>"]
     for consumer in consumers_of(party):
         name = f"{STREAM.name}.{consumer.name}"
         publish += [f"$JS.API.CONSUMER.INFO.{name}", f"$JS.API.CONSUMER.MSG.NEXT.{name}", f"$JS.ACK.{name}.>"]
-    if party == OUTSIDE:
-        subscribe.append(f"{PLAIN_INBOX}.>")
     if party in {GATEWAY, OUTSIDE}:
         subscribe.append(EVERY_EVENT)
     if party == GATEWAY:

@@ -54,7 +54,7 @@ def consumer_config(consumer: Consumer, *, ack_wait_s: float) -> ConsumerConfig:
         ack_wait=ack_wait_s,
         max_deliver=UNLIMITED,
         max_ack_pending=consumer.batch * REPLICAS,
-        max_waiting=4 * REPLICAS,
+        max_waiting=max(4, 2 * consumer.batch) * REPLICAS,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from actors.runtime.app import connect, open_services
+from actors.runtime.app import Bus, connect, open_services
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services
 from contracts.codec import encode, new_event_id, subject_of
@@ -21,9 +21,10 @@ from contracts.ids import CorrelationId
 from deploy.children import Child, Tier
 from deploy.supervisor import read_state
 
-__all__ = ["actor_child", "gateway_child", "located", "outside", "publish", "sandbox_child", "system_children"]
+__all__ = ["actor_child", "gateway_child", "located", "outside", "publish", "sandbox_child", "send", "system_children"]
 
 NAMES: Final = (*ACTORS, GATEWAY.name)
+PUBLISH_TIMEOUT_S: Final = 10.0
 
 
 def actor_child(
@@ -108,22 +109,24 @@ def located(settings: Settings, user: str) -> Settings:
 
 
 @asynccontextmanager
-async def outside(settings: Settings) -> AsyncIterator[Services]:
-    """Open services as a program of the user's. Raises: Reject if nothing runs or can be reached."""
+async def outside(settings: Settings) -> AsyncIterator[tuple[Services, Bus]]:
+    """Open services and the bus as a program of the user's. Raises: Reject if nothing runs or can be reached."""
     found = located(settings, OUTSIDE.name)
     async with connect(found, OUTSIDE) as bus, open_services(found, OUTSIDE.name, bus) as services:
-        yield services
+        yield services, bus
 
 
-async def publish(settings: Settings, event: Event) -> Event:
-    """Publish one event into the stream as a user; return it as sent. Raises: Reject."""
+async def send(bus: Bus, event: Event) -> Event:
+    """Publish one event into the stream as the first of its flow; return it as sent."""
     event_id = new_event_id()
     sent = msgspec.structs.replace(event, event_id=event_id, correlation_id=CorrelationId(event_id))
-    found = located(settings, OUTSIDE.name) if not settings.nats_url else settings
-    async with connect(found, OUTSIDE) as bus:
-        await bus.js.publish(
-            subject_of(sent), encode(sent), stream=STREAM.name, headers={"Nats-Msg-Id": event_id}, timeout=10.0
-        )
+    await bus.js.publish(
+        subject_of(sent), encode(sent), stream=STREAM.name, headers={"Nats-Msg-Id": event_id}, timeout=PUBLISH_TIMEOUT_S
+    )
     return sent
 
 
+async def publish(settings: Settings, event: Event) -> Event:
+    """Connect as a program of the user's and publish one event. Raises: Reject."""
+    async with connect(settings if settings.nats_url else located(settings, OUTSIDE.name), OUTSIDE) as bus:
+        return await send(bus, event)

@@ -1,4 +1,4 @@
-"""Fixtures with real servers: one embedded NATS and PostgreSQL for the session, a fresh database and stream per test."""
+"""Fixtures with real servers: one NATS and PostgreSQL for the session, a fresh database and stream for each test."""
 
 from __future__ import annotations
 

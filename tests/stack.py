@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import nats
+import psutil
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from contracts.flow import STREAM
 from deploy import streams
+from deploy.supervisor import StackState, read_state
 
+ROOT = Path(__file__).parents[1]
 ACK_WAIT_S = 2.0
 """Short, so that redelivery shows quickly."""
 
@@ -52,15 +57,74 @@ async def connected(url: str, *, inbox: str = "_INBOX") -> AsyncIterator[Client]
 async def fresh_stream(admin: Client) -> None:
     """Make the stream and its consumers anew, empty."""
     jetstream = admin.jetstream()
-    try:
+    with suppress(NotFoundError):
         await jetstream.delete_stream(STREAM.name)
-    except NotFoundError:
-        pass
     await streams.apply_to(jetstream, ack_wait_s=ACK_WAIT_S)
+
+
+class Elsewhere:
+    """A stack in another process, which a test may kill."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.folder = folder
+        self.process = process
+
+    @property
+    def state(self) -> StackState:
+        state = read_state(self.folder)
+        assert state is not None
+        return state
+
+
+@asynccontextmanager
+async def elsewhere(folder: Path) -> AsyncIterator[Elsewhere]:
+    """Start a stack with one idle worker in another process; kill it at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.stack_main", str(folder),
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while (line := await process.stdout.readline()) != b"up\n":
+                assert line, "the stack ended before it was up"
+        yield Elsewhere(folder, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def none_lives(pids: Iterable[int], *, deadline_s: float = 20.0) -> None:
+    """Wait until every one of these processes has ended."""
+    left = set(pids)
+
+    async def gone() -> bool:
+        left.difference_update({pid for pid in left if not _runs(pid)})
+        return not left
+
+    await until(gone, what=f"processes {left} end", deadline_s=deadline_s)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def media_folder(folder: Path) -> str:
     return str(folder / "media")
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, what: str, deadline_s: float = 20.0) -> None:
+    """Wait until a real condition holds; ask it every few milliseconds."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not await condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not within {deadline_s} s: {what}") from None
 
 
 async def _ignore(_: Exception) -> None:

@@ -1,0 +1,53 @@
+"""The platforms. One module is one platform; a module that is here is a platform, there is no list.
+
+A module whose name begins with an underscore is shared by platforms and is none itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from actors.runtime.clock import Clock
+from actors.runtime.http import Http
+from actors.runtime.settings import Settings
+from actors.runtime.tokens import Tokens
+from contracts.errors import Reject
+from contracts.platform import Caps, Limits
+
+if TYPE_CHECKING:
+    from actors.runtime.work import Services
+
+__all__ = ["PlatformModule", "build", "module", "names"]
+
+
+class PlatformModule(Protocol):
+    """What every platform module has."""
+
+    NAME: str
+    CAPS: Caps
+    LIMITS: Limits
+
+    def ADAPTER(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> Any:  # noqa: N802 - a class
+        """Make the adapter; it has the methods that `CAPS` promise."""
+        ...
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the name of every platform, in alphabetical order."""
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")))
+
+
+def module(name: str) -> PlatformModule:
+    """Return the module of platform `name`. Raises: Reject, listing the known ones."""
+    if name not in names():
+        raise Reject(f"there is no platform '{name}'", mend=f"known: {', '.join(names())}")
+    return cast("PlatformModule", importlib.import_module(f"{__name__}.{name}"))
+
+
+def build(name: str, services: Services) -> Any:
+    """Make the adapter of platform `name`. Raises: Reject, listing the known ones."""
+    return module(name).ADAPTER(services.http, services.settings, services.tokens, services.clock)

@@ -27,12 +27,12 @@ from actors.runtime.outcome import Delivery, process
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import open_tokens
-from actors.runtime.work import Handler, Services
+from actors.runtime.work import Handler, Services, Work
 from contracts.errors import EttamettaError, Reject
 from contracts.events import Event
 from contracts.flow import PARTIES, STREAM, Actor, Consumer, consumers_of
 
-__all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "run_actor"]
+__all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "run_actor", "serving", "subscribe"]
 
 FETCH_TIMEOUT_S: Final = 20.0
 CONNECT_PATIENCE_S: Final = 60.0
@@ -159,67 +159,90 @@ class _Pulse:
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._in_hand: set[Any] = set()
+        self._in_hand: dict[int, Any] = {}
 
     @asynccontextmanager
     async def beating(self, message: Any) -> AsyncIterator[None]:
-        self._in_hand.add(message)
+        self._in_hand[id(message)] = message
         try:
             yield
         finally:
-            self._in_hand.discard(message)
+            del self._in_hand[id(message)]
 
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            for message in tuple(self._in_hand):
+            for message in tuple(self._in_hand.values()):
                 with suppress(NatsError, OSError):
                     await message.in_progress()
 
 
-async def run_actor(app: ActorApp, settings: Settings, *, ready: Callable[[], None] | None = None) -> None:
+async def run_actor(app: ActorApp, settings: Settings) -> None:
     """Run one replica until SIGTERM or SIGINT: takes no more, finishes what it holds, leaves."""
     setup_logging(actor=app.name, level=settings.log_level)
     telemetry.start(f"ettametta-{app.name}", metrics=settings.metrics)
-    log = get_logger()
-    party = PARTIES[app.name]
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with serving(app, settings):
+            await stop.wait()
+            get_logger().info("actor.stopping")
+    finally:
+        telemetry.stop()
+
+
+@asynccontextmanager
+async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
+    """Run one replica for as long as the body lasts."""
+    party = PARTIES[app.name]
     async with connect(settings, party) as bus, open_services(settings, app.name, bus) as services:
-        pulse = _Pulse(settings.ack_wait_s / 3)
-        for consumer in consumers_of(party):
-            _subscribe(bus.broker, consumer, app.handlers[consumer.kind], services, pulse)
+        pulses = [
+            subscribe(bus.broker, consumer, app.handlers[consumer.kind], services) for consumer in consumers_of(party)
+        ]
         relay = Relay(services.db, bus.js, sender=app.name, clock=services.clock)
         async with asyncio.TaskGroup() as group:
             running = [
-                group.create_task(pulse.run(), name="pulse"),
+                *(group.create_task(pulse.run(), name="pulse") for pulse in pulses),
                 group.create_task(relay.run(), name="relay"),
                 *(group.create_task(_tick(ticker, services), name=ticker.name) for ticker in app.tickers),
             ]
             await bus.broker.start()
-            log.info("actor.ready", takes=[consumer.name for consumer in consumers_of(party)])
-            if ready is not None:
-                ready()
-            await stop.wait()
-            log.info("actor.stopping")
-            await bus.broker.stop()
-            for task in running:
-                task.cancel()
+            get_logger().info("actor.ready", takes=[consumer.name for consumer in consumers_of(party)])
+            try:
+                yield services
+            finally:
+                await bus.broker.stop()
+                for task in running:
+                    task.cancel()
 
 
-def _subscribe(broker: NatsBroker, consumer: Consumer, handler: Handler, services: Services, pulse: _Pulse) -> None:
-    """Take messages of `consumer`, as many at once as the flow says.
+def subscribe(
+    broker: NatsBroker,
+    consumer: Consumer,
+    handler: Handler,
+    services: Services,
+    *,
+    answered: Callable[[Work[Any]], None] | None = None,
+) -> _Pulse:
+    """Take messages of `consumer`, as many at once as the flow says; return the pulse that must run meanwhile.
 
     Each is pulled by itself: a larger pull returns only when it is full or its time is up, and messages
-    waiting in a client hold no heartbeat.
+    waiting in a client hold no heartbeat. answered: called after each message.
     """
+    pulse = _Pulse(services.settings.ack_wait_s / 3)
 
     async def take(message: NatsMessage) -> None:
         raw: Delivery = message.raw_message
-        async with pulse.beating(raw):
-            await process(raw, consumer, handler, services, always_check=consumer.batch == 1)
+        try:
+            async with pulse.beating(raw):
+                work = await process(raw, consumer, handler, services, always_check=consumer.batch == 1)
+            if answered is not None:
+                answered(work)
+        except Exception:
+            # The framework drops what a subscriber raises; without an answer the message comes again.
+            get_logger().exception("message.not_answered", consumer=consumer.name)
+            raise
 
     for _ in range(consumer.batch):
         broker.subscriber(
@@ -227,9 +250,11 @@ def _subscribe(broker: NatsBroker, consumer: Consumer, handler: Handler, service
             durable=consumer.name,
             stream=JStream(STREAM.name, declare=False),
             pull_sub=PullSub(batch_size=1, timeout=FETCH_TIMEOUT_S),
+            inbox_prefix=f"{PARTIES[consumer.actor].inbox_prefix}.".encode(),
             ack_policy=AckPolicy.MANUAL,
             decoder=_whole_message,
         )(take)
+    return pulse
 
 
 async def _whole_message(message: NatsMessage) -> NatsMessage:

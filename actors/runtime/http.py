@@ -83,6 +83,7 @@ class Http:
             headers={"User-Agent": self._user_agent},
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(limit=64, limit_per_host=16),
+            middlewares=(_send_once,),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         )
         return self
@@ -311,11 +312,27 @@ def _fault(error: aiohttp.ClientError) -> str:
         return "its host name cannot be resolved"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect ({error.strerror})"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if isinstance(error, aiohttp.ServerDisconnectedError | _Broken):
         return "the server closed the connection without an answer"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer was cut off"
     return f"the connection failed ({type(error).__name__})"
+
+
+class _Broken(aiohttp.ClientError):
+    """A connection that broke under a request which must not be sent again unasked."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep the library from sending a PUT or DELETE again by itself: the outcome is unknown, the caller decides."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        if request.method in {"GET", "HEAD"}:
+            raise
+        raise _Broken from None
 
 
 @contextmanager

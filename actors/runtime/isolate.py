@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import msgspec
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 from msgspec import Raw, Struct
 
 from contracts.errors import Reject, Retry

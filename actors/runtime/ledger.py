@@ -120,7 +120,11 @@ class Ledger:
     async def _put(self, conn: Connection, events: Sequence[Event]) -> None:
         if events:
             await conn.executemany(
-                Q["put_outbox"], [(self.sender, event.event_id, subject_of(event), encode(event)) for event in events]
+                Q["put_outbox"],
+                [
+                    (self.sender, event.event_id, subject_of(event), encode(event), event.correlation_id)
+                    for event in events
+                ],
             )
 
     @asynccontextmanager
@@ -202,7 +206,9 @@ class Ledger:
         async with self.db.transaction() as conn:
             if not await conn.fetchval(Q["take_inbox"], consumer, event.event_id, kind):
                 return
-            subject = subject_of(event)
-            await conn.fetchval(Q["bury"], kind, consumer, event.event_id, subject, payload, error, trace, failures)
+            await conn.fetchval(
+                Q["bury"], kind, consumer, event.event_id, subject_of(event), payload, error, trace, failures,
+                event.correlation_id, told.item_id,
+            )  # fmt: skip
             await conn.execute(Q["clear_attempts"], consumer, event.event_id)
             await self._put(conn, [follow(told, cause=event, name=consumer, at=self._clock.now())])

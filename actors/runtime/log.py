@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -25,20 +25,31 @@ SECRET_KEYS: Final = frozenset(
     }
 )
 
+# Local variables hold tokens.
+_TRACEBACKS: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
 
 def _redact(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in fields.keys() & SECRET_KEYS:
-        fields[key] = "[redacted]"
-    return fields
+    return {key: _redacted(key, value) for key, value in fields.items()}
+
+
+def _redacted(key: Any, value: Any) -> Any:
+    if isinstance(key, str) and key.lower() in SECRET_KEYS:
+        return "[redacted]"
+    if isinstance(value, Mapping):
+        return {inner: _redacted(inner, each) for inner, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(None, each) for each in value]
+    return value
 
 
 def setup_logging(*, actor: str, level: str = "info", terminal: bool | None = None) -> None:
     """Configure logging of this process. terminal: None asks stderr whether it is one."""
     pretty = sys.stderr.isatty() if terminal is None else terminal
     last: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[

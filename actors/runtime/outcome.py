@@ -61,8 +61,8 @@ def backoff_s(failures: int, *, jitter: float) -> float:
 
 async def process(
     message: Delivery, consumer: Consumer, handler: Handler, services: Services, *, always_check: bool
-) -> None:
-    """Handle one delivery and answer the bus. Never raises, but for cancellation.
+) -> Work[Any]:
+    """Handle one delivery and answer the bus; return what was worked on. Never raises, but for cancellation.
 
     always_check: ask the inbox before the work begins (worth it where the work is long).
     """
@@ -104,6 +104,7 @@ async def process(
         elapsed_ms=round(elapsed_s * 1000, 1),
         **({"because": detail} if detail else {}),
     )
+    return work
 
 
 Answer = Callable[[], Awaitable[None]]

@@ -27,7 +27,7 @@ set failures = attempts.failures + 1, unsettled = greatest(attempts.unsettled - 
 returning failures;
 
 -- name: put_outbox :exec  Leave an event for the relay
-insert into outbox (sender, message_id, subject, payload) values ($1, $2, $3, $4)
+insert into outbox (sender, message_id, subject, payload, correlation_id) values ($1, $2, $3, $4, $5)
 on conflict (message_id) do nothing;
 
 -- name: claim_outbox :many  The oldest events that wait, locked against other replicas
@@ -65,8 +65,8 @@ select true from leases where name = $1 and holder = $2 and fence = $3 for updat
 update leases set expires_at = now() where name = $1 and holder = $2 and fence = $3;
 
 -- name: bury :val  Record an event that ended without success
-insert into dead_letters (kind, consumer, event_id, subject, payload, error, trace, failures)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into dead_letters (kind, consumer, event_id, subject, payload, error, trace, failures, correlation_id, item_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (consumer, event_id) where state = 'open' do nothing
 returning id;
 
@@ -82,7 +82,7 @@ from dead_letters where id = $1;
 -- name: settle_dead :one  Close an open dead letter
 update dead_letters set state = $2, settled_at = now()
 where id = $1 and state = 'open'
-returning consumer, event_id, subject, payload;
+returning consumer, event_id, subject, payload, correlation_id;
 
 -- name: forget_inbox :exec  Let a consumer handle an event again
 delete from inbox where consumer = $1 and event_id = $2;

@@ -1,12 +1,14 @@
 """Settings: one frozen struct, read once from the environment, `.env` and `ettametta.toml`.
 
 The environment wins over `.env`, which wins over `ettametta.toml`; names are upper case in the first two and
-lower case in the last. `NAME_FILE` reads the value from a file. Placeholders count as unset. Every fault is
-found before anything is reported.
+lower case in the last. `NAME_FILE` reads the value from a file. Placeholders count as unset. Relative paths start
+at the folder of the files, normally the working directory. Every fault is found before anything is reported.
 """
 
 from __future__ import annotations
 
+import difflib
+import io
 import os
 import re
 import tomllib
@@ -14,10 +16,10 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from msgspec import Meta, Struct
 
 from contracts.errors import EttamettaError
@@ -57,6 +59,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         ".ettametta"
     )
     nats_url: Annotated[str | None, Meta(description="NATS server; unset: an embedded one.")] = None
+    nats_admin_url: Annotated[str | None, Meta(description="NATS user who may set up the stream; unset: NATS_URL.")] = (
+        None
+    )
     database_url: Annotated[str | None, Meta(description="PostgreSQL; unset: an embedded one.")] = None
     public_url: Annotated[str, Meta(description="Address at which browsers reach the gateway.")] = (
         "http://127.0.0.1:8400"
@@ -108,6 +113,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "Settings(...)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Show nothing in rich's tracebacks either, which would print every field."""
+        return []
+
 
 SECRETS: Final = frozenset(
     {
@@ -116,6 +125,7 @@ SECRETS: Final = frozenset(
         "elevenlabs_api_key",
         "google_client_secret",
         "groq_api_key",
+        "nats_admin_url",
         "nats_url",
         "openai_api_key",
         "pexels_api_key",
@@ -126,8 +136,13 @@ SECRETS: Final = frozenset(
 """Fields whose values are never shown."""
 
 _FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Settings) if field.name != "api_urls"}
-_OPTIONAL_URLS: Final = {
-    "nats_url": ("nats", "tls", "ws", "wss"),
+_SWITCHES: Final = {"yes": True, "on": True, "no": False, "off": False}
+"""Spellings of a switch beside true, false, 1 and 0."""
+
+_NATS_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_SCHEMES: Final = {
+    "nats_url": _NATS_SCHEMES,
+    "nats_admin_url": _NATS_SCHEMES,
     "database_url": ("postgresql", "postgres"),
     "public_url": ("http", "https"),
     "s3_endpoint_url": ("http", "https"),
@@ -140,87 +155,181 @@ _PAIRS: Final = (
 
 
 def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
-    """Read the settings. Raises: SettingsInvalid with every fault."""
-    folder = Path() if folder is None else folder
+    """Read the settings. folder: of `.env` and `ettametta.toml`. Raises: SettingsInvalid with every fault."""
+    folder = (Path() if folder is None else folder).absolute()
     faults: list[Fault] = []
-    given = _toml_values(folder / "ettametta.toml", faults)
-    for source in (dotenv_values(folder / ".env"), os.environ if env is None else env):
-        given |= _named_values({name: value for name, value in source.items() if value is not None}, faults)
-    given = {name: value for name, value in given.items() if not _is_placeholder(value)}
-    api_urls = {name[: -len("_api_url")]: str(given.pop(name)) for name in sorted(given) if name.endswith("_api_url")}
-    values: dict[str, Any] = {"api_urls": api_urls}
+    given: dict[str, Any] = {}
+    for source in (
+        _toml_values(folder / "ettametta.toml", faults),
+        _dotenv_values(folder / ".env", faults),
+        os.environ if env is None else env,
+    ):
+        given |= _named_values(source, folder, faults)
+    api_urls = {name.removesuffix("_api_url"): given.pop(name) for name in sorted(given) if name.endswith("_api_url")}
+    values: dict[str, Any] = {"api_urls": {name: str(url) for name, url in api_urls.items()}}
     for name, value in given.items():
-        kind = _FIELDS[name].type
         try:
-            values[name] = msgspec.convert(value, kind, strict=False, dec_hook=lambda wanted, raw: wanted(raw))
+            values[name] = _fit(name, value)
         except (msgspec.ValidationError, TypeError) as error:
             shown = "the value" if name in SECRETS else repr(value)
             faults.append(Fault(name.upper(), f"{shown} does not fit ({error})", f"It means: {_describe(name)}"))
-    faults += _check_urls(values, api_urls)
-    for pair in _PAIRS:
-        have = [name for name in pair if name in values]
-        if len(have) == 1:
-            other = pair[1] if have[0] == pair[0] else pair[0]
-            faults.append(Fault(other.upper(), f"is not set although {have[0].upper()} is", "Set both or neither"))
-    if "font_path" in values and not values["font_path"].is_file():
-        faults.append(
-            Fault("FONT_PATH", f"there is no file {values['font_path']}", "Name a .ttf or .otf file, or unset it")
-        )
+    faults += _check_urls(values)
+    faults += _check_pairs(values)
+    _place(values, folder, faults)
     if faults:
         raise SettingsInvalid(tuple(faults))
-    values["data_dir"] = Path(values.get("data_dir", Settings().data_dir)).expanduser().absolute()
-    values.setdefault("media_url", str(values["data_dir"] / "media"))
     return Settings(**values)
 
 
-def _named_values(source: Mapping[str, str], faults: list[Fault]) -> dict[str, Any]:
+def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault]) -> dict[str, Any]:
+    """Pick what names a setting, with the content of what names a file instead."""
+    set_here = {name: value for name, value in source.items() if not _is_placeholder(value)}
     found: dict[str, Any] = {}
-    for name, value in source.items():
-        if (name.lower() in _FIELDS and name.isupper()) or _API_URL.match(name):
+    for name, value in set_here.items():
+        plain = name.removesuffix("_FILE")
+        if not name.isupper():
+            continue
+        if name.lower() in _FIELDS or _API_URL.match(name):
             found[name.lower()] = value
-        elif name.endswith("_FILE") and name[:-5].lower() in _FIELDS and not _is_placeholder(value):
+        elif plain.lower() in _FIELDS and plain in set_here:
+            faults.append(Fault(name, f"is set, and so is {plain}", "Unset one of them"))
+        elif plain.lower() in _FIELDS:
             try:
-                found[name[:-5].lower()] = Path(value).read_text(encoding="utf-8").strip()
+                text = (folder / Path(str(value)).expanduser()).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                faults.append(Fault(name, f"cannot read {value} ({error})", "Name a readable text file"))
+                faults.append(Fault(name, f"cannot read {value} ({_short(error)})", "Name a readable text file"))
+                continue
+            if _is_placeholder(text):
+                faults.append(Fault(name, f"{value} holds no value", "Put the value into that file, or unset it"))
+                continue
+            found[plain.lower()] = text
     return found
 
 
+def _dotenv_values(path: Path, faults: list[Fault]) -> dict[str, str]:
+    text = _text_of(path, faults)
+    values: dict[str, str] = {}
+    for line in parse_stream(io.StringIO(text)):
+        if line.error:
+            faults.append(Fault(path.name, f"line {line.original.line} is not NAME=value", "Mend or remove that line"))
+        elif line.key is not None and line.value is not None:
+            values[line.key] = line.value
+    return values
+
+
 def _toml_values(path: Path, faults: list[Fault]) -> dict[str, Any]:
+    """Return the values by upper-case name, as the other two sources have them."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    try:
-        values = tomllib.loads(text)
+        values = tomllib.loads(_text_of(path, faults))
     except tomllib.TOMLDecodeError as error:
         faults.append(Fault(path.name, f"is not valid TOML ({error})", "Mend that line"))
         return {}
-    for name in [name for name in values if name not in _FIELDS and not _API_URL.match(name.upper())]:
-        faults.append(Fault(f"{path.name}: {name}", "there is no such setting", f"Known: {', '.join(sorted(_FIELDS))}"))
-        del values[name]
-    return values
+    known: dict[str, Any] = {}
+    for name, value in values.items():
+        if (
+            name in _FIELDS
+            or name.removesuffix("_file") in _FIELDS
+            or (_API_URL.match(name.upper()) and name.islower())
+        ):
+            known[name.upper()] = value
+        else:
+            close = difflib.get_close_matches(name.lower(), _FIELDS, n=1)
+            mend = f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(_FIELDS))}"
+            faults.append(Fault(f"{path.name}: {name}", "there is no such setting", mend))
+    return known
+
+
+def _text_of(path: Path, faults: list[Fault]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(
+            Fault(path.name, f"cannot be read ({_short(error)})", "Make it a readable UTF-8 text, or remove it")
+        )
+        return ""
+
+
+def _short(error: OSError | UnicodeDecodeError) -> str:
+    """Return the cause without the content or the path."""
+    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 def _is_placeholder(value: Any) -> bool:
     return isinstance(value, str) and _PLACEHOLDER.match(value.strip()) is not None
 
 
+def _fit(name: str, value: Any) -> Any:
+    """Read a value as its field's type. Raises: msgspec.ValidationError."""
+    if isinstance(value, str):
+        value = value.strip()
+        if isinstance(_bare_type(name), msgspec.inspect.BoolType):
+            value = _SWITCHES.get(value.lower(), value)
+    return msgspec.convert(value, _FIELDS[name].type, strict=False, dec_hook=lambda wanted, raw: wanted(raw))
+
+
+def _bare_type(name: str) -> msgspec.inspect.Type:
+    kind = msgspec.inspect.type_info(_FIELDS[name].type)
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+
+
 def _describe(name: str) -> str:
     kind = msgspec.inspect.type_info(_FIELDS[name].type)
-    description = (
-        (kind.extra_json_schema or {}).get("description") if isinstance(kind, msgspec.inspect.Metadata) else None
-    )
-    return str(description or name)
+    extra = kind.extra_json_schema if isinstance(kind, msgspec.inspect.Metadata) else None
+    return str((extra or {}).get("description") or name)
 
 
-def _check_urls(values: Mapping[str, Any], api_urls: Mapping[str, str]) -> list[Fault]:
+def _check_pairs(values: Mapping[str, Any]) -> list[Fault]:
     faults = []
-    named = {name: (values[name], schemes) for name, schemes in _OPTIONAL_URLS.items() if name in values}
-    named |= {f"{name}_api_url": (url, ("http", "https")) for name, url in api_urls.items()}
+    for pair in _PAIRS:
+        for name, other in (pair, pair[::-1]):
+            if name in values and other not in values:
+                faults.append(Fault(other.upper(), f"is not set although {name.upper()} is", "Set both or neither"))
+    return faults
+
+
+def _check_urls(values: Mapping[str, Any]) -> list[Fault]:
+    named = {name: (values[name], schemes) for name, schemes in _SCHEMES.items() if name in values}
+    named |= {f"{name}_api_url": (url, ("http", "https")) for name, url in values["api_urls"].items()}
+    faults = []
     for name, (url, schemes) in named.items():
-        parts = urlsplit(url)
-        if parts.scheme not in schemes or (not parts.netloc and name != "database_url"):
+        parts = _split(url)
+        # PostgreSQL may be named by socket folder: postgresql:///name?host=/run/postgresql.
+        if parts is None or parts.scheme not in schemes or not (parts.hostname or name == "database_url"):
             wanted = " or ".join(f"{scheme}://" for scheme in schemes)
             faults.append(Fault(name.upper(), "is not a full address", f"Begin it with {wanted} and a host"))
+        elif name == "public_url" and (parts.query or parts.fragment or parts.username):
+            faults.append(Fault("PUBLIC_URL", "has more than a host and a path", "Leave out user, ? and #"))
+    media = str(values.get("media_url", ""))
+    if "://" in media and ((parts := _split(media)) is None or parts.scheme != "s3" or not parts.netloc):
+        faults.append(Fault("MEDIA_URL", "is neither a folder nor s3://bucket/prefix", "Name one of the two"))
     return faults
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return the parts of an address, or None where it is none; looking at the port checks it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _place(values: dict[str, Any], folder: Path, faults: list[Fault]) -> None:
+    """Make paths absolute and fill what follows from other settings."""
+    values["data_dir"] = folder / Path(values.get("data_dir", Settings().data_dir)).expanduser()
+    if "font_path" in values:
+        values["font_path"] = folder / values["font_path"].expanduser()
+        if not values["font_path"].is_file():
+            mend = "Name a .ttf or .otf file, or unset it"
+            faults.append(Fault("FONT_PATH", f"there is no file {values['font_path']}", mend))
+    if "media_url" not in values:
+        values["media_url"] = str(values["data_dir"] / "media")
+    elif "://" not in values["media_url"]:
+        values["media_url"] = str(folder / Path(values["media_url"]).expanduser())
+    if "public_url" in values:
+        values["public_url"] = values["public_url"].rstrip("/")
+    elif values.get("gateway_port"):
+        values["public_url"] = f"http://127.0.0.1:{values['gateway_port']}"

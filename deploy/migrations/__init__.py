@@ -1,1 +1,1 @@
-"""Database migrations (Alembic). Each version is plain SQL beside a few lines of Python."""
+"""The database schema, one numbered SQL file per change."""

@@ -15,13 +15,16 @@ comment on table inbox is 'One row per event that a consumer has finished with: 
 create table outbox (
     id           bigint generated always as identity primary key,
     sender       text        not null,
-    event_id     text        not null unique,
+    message_id   text        not null unique,
     subject      text        not null,
+    correlation_id text      not null default '',
     payload      bytea       not null,
     created_at   timestamptz not null default now(),
     published_at timestamptz
 );
+comment on column outbox.message_id is 'Sent as Nats-Msg-Id: the event id, or event id and a mark when a dead letter is retried.';
 comment on table outbox is 'Events that a committed transaction gives; the relay of the sender publishes them in order.';
+create index outbox_correlation on outbox (correlation_id);
 create index outbox_waiting on outbox (sender, id) where published_at is null;
 
 create function outbox_wake() returns trigger language plpgsql as $$
@@ -42,18 +45,21 @@ comment on table leases is 'Who does a piece of long work. The fence grows with 
 create table attempts (
     consumer   text        not null,
     event_id   text        not null,
-    failures   integer     not null,
-    last_error text        not null,
-    failed_at  timestamptz not null default now(),
+    failures   integer     not null default 0,
+    unsettled  integer     not null default 0,
+    last_error text        not null default '',
+    updated_at timestamptz not null default now(),
     primary key (consumer, event_id)
 );
-comment on table attempts is 'Failures of an event that is still being retried.';
+comment on table attempts is 'Trouble with an event that is still being retried: failures, and deliveries cut off without an answer.';
 
 create table dead_letters (
     id          bigint generated always as identity primary key,
     kind        text        not null check (kind in ('rejected', 'dead')),
     consumer    text        not null,
     event_id    text        not null,
+    correlation_id text     not null default '',
+    item_id     text,
     subject     text        not null,
     payload     bytea       not null,
     error       text        not null,
@@ -99,6 +105,34 @@ create table observations (
     primary key (item_id, observed_at)
 );
 comment on table observations is 'Each sighting of a candidate with its counts; null is not known.';
+
+create table scans (
+    scan_id        text        primary key,
+    correlation_id text        not null,
+    niche          text        not null,
+    found          integer     not null,
+    failed         jsonb       not null default '{}',
+    recorded       integer     not null,
+    waits          integer     not null default 0,
+    because        text        not null default '',
+    completed_at   timestamptz not null default now(),
+    settled_at     timestamptz
+);
+comment on table scans is 'One row per finished scan (its id is that of scan.requested). because says what was chosen, or why nothing was.';
+comment on column scans.waits is 'Times in a row that the choice waited for candidates still under way and none had come.';
+
+create table sightings (
+    scan_id     text             not null,
+    item_id     text             not null references items,
+    score       double precision not null,
+    reasons     jsonb            not null,
+    destination jsonb,
+    outcome     text             check (outcome in ('selected', 'passed', 'refused', 'known')),
+    because     text             not null default '',
+    seen_at     timestamptz      not null default now(),
+    primary key (scan_id, item_id)
+);
+comment on table sightings is 'Each candidate of each scan with its score for that niche; outcome is null until the scan is settled.';
 
 create table assets (
     item_id    text        not null references items,

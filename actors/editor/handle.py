@@ -1,0 +1,264 @@
+"""What the editor does with an event: media stored, words found, a plan written, a render asked for.
+
+Each step is recorded when it is done and found again by a later delivery. Everything that is made depends on the
+file and the request alone, so that work done twice gives the same rows and the same plan.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from actors.editor.acquire import Acquired, acquire_candidate, acquire_url, file_sha256, source_key
+from actors.editor.captions import Captioned, captions_for, transcript_of, voice_rights
+from actors.editor.planning import Voice, make_plan, preset_named
+from actors.editor.probe import probe_file
+from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
+from actors.editor.words import SourceText, compose, title_from_file_name
+from actors.runtime.db import into, load_queries
+from actors.runtime.killpoint import reach
+from actors.runtime.objects import content_key
+from actors.runtime.work import Services, Work
+from contracts.errors import Reject
+from contracts.events import CandidateSelected, Destination, ImportRequested, RenderRequested
+from contracts.ids import ItemId, ObjectKey
+from contracts.media import Probe
+from contracts.plan import Plan
+from contracts.rights import RightsRecord, may
+
+__all__ = ["PRESET", "handle_import", "handle_selected", "require_rights", "seed_of"]
+
+Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
+PRESET: Final = "short"
+
+
+class Asset(Struct, frozen=True, kw_only=True):
+    """A stored file of an item."""
+
+    key: ObjectKey
+    sha256: str
+    size_bytes: int
+    rights: RightsRecord
+    probe: Probe | None = None
+
+
+class _Wish(Struct, frozen=True, kw_only=True):
+    """What is to be made of an item's source."""
+
+    item_id: ItemId
+    words: SourceText
+    script: str = ""
+    narrate: bool = False
+    subtitles_key: ObjectKey | None = None
+    destination: Destination | None = None
+
+
+async def handle_selected(work: Work[CandidateSelected], services: Services) -> None:
+    """Make a plan of a work that the ranker chose."""
+    event, candidate = work.event, work.event.candidate
+    require_rights(candidate.rights, work)
+    async with work.lease(f"edit:{event.item_id}"):
+        await services.db.execute(
+            Q["put_selected"],
+            *(event.item_id, event.correlation_id, candidate.platform, candidate.title, candidate.url, event.niche),
+            *(candidate, candidate.rights, event.score, event.reasons, event.destination),
+        )
+        source = await _stored(services, event.item_id)
+        if source is None:
+            with services.scratch() as folder:
+                acquired = await acquire_candidate(candidate, folder, services.http)
+                source = await _keep(services, event.item_id, acquired, candidate.rights)
+        words = SourceText(title=candidate.title, description=candidate.description, tags=candidate.tags)
+        wish = _Wish(item_id=event.item_id, words=words, destination=event.destination)
+        await _edit(work, services, wish, source)
+
+
+async def handle_import(work: Work[ImportRequested], services: Services) -> None:
+    """Make a plan of media that a person brought in."""
+    event = work.event
+    require_rights(event.rights, work)
+    if event.key is not None:
+        async with services.objects.local(event.key) as file:
+            name = event.file_name or event.key.rpartition("/")[2]
+            acquired = Acquired(file=file, sha256=await file_sha256(file), words=SourceText(file_name=name))
+            await _import(work, services, acquired)
+    elif event.url is not None:
+        async with work.lease(f"edit:{event.event_id}"):
+            row = await services.db.fetchrow(Q["imported_from"], event.correlation_id, event.url)
+            if row is not None and (source := await _stored(services, row["item_id"])):
+                async with services.objects.local(source.key) as file:
+                    words = SourceText(title=row["title"])
+                    await _import(work, services, Acquired(file=file, sha256=source.sha256, words=words))
+                return
+            with services.scratch() as folder:
+                await _import(work, services, await acquire_url(event.url, folder, services.http, services.settings))
+    else:
+        raise Reject("the import names neither a stored file (key) nor an address (url)", mend="give one of them")
+
+
+def require_rights(rights: RightsRecord, work: Work[Any]) -> None:
+    """Refuse before any byte is fetched what may not be edited. Raises: Reject."""
+    for use in ("download", "derivative"):
+        verdict = may(use, rights, at=work.now)
+        if not verdict.allowed:
+            raise Reject(f"rights: {verdict.because}", mend="record a licence or a permission, then ask again")
+
+
+def seed_of(sha256: str) -> int:
+    """Return the seed of a source's creative choices."""
+    return int(sha256[:8], 16)
+
+
+async def _import(work: Work[ImportRequested], services: Services, acquired: Acquired) -> None:
+    event = work.event
+    item_id = ItemId(f"import:{acquired.sha256}")
+    async with work.lease(f"edit:{item_id}"):
+        rights = _same_rights(await services.db.fetchval(Q["item_rights"], item_id), event.rights)
+        words = replace(
+            acquired.words,
+            title=event.title or acquired.words.title or rights.title,
+            file_name=event.file_name or acquired.words.file_name,
+        )
+        source = await _stored(services, item_id)
+        # Probed before the item is written: a file that is refused leaves nothing behind.
+        probe = source.probe if source and source.probe else await probe_file(acquired.file)
+        title = words.title or title_from_file_name(words.file_name) or "Untitled"
+        await services.db.execute(
+            Q["put_import"], item_id, event.correlation_id, title, event.url, rights, event.destination
+        )
+        if source is None or source.rights != rights:
+            source = await _keep(services, item_id, acquired, rights, known=source, probe=probe)
+        wish = _Wish(
+            item_id=item_id,
+            words=words,
+            script=event.script,
+            narrate=event.narrate,
+            subtitles_key=event.subtitles_key,
+            destination=event.destination,
+        )
+        await _edit(work, services, wish, source)
+
+
+def _same_rights(stored: Any, given: RightsRecord) -> RightsRecord:
+    """Return the stored record where the given one says the same at another time: the plan then stays the same."""
+    if stored is None:
+        return given
+    before = into(RightsRecord, stored)
+    same = replace(before, read_at=None, attested_at=None) == replace(given, read_at=None, attested_at=None)
+    return before if same else given
+
+
+async def _stored(services: Services, item_id: ItemId) -> Asset | None:
+    """Return the source of an item if it is recorded and still there."""
+    row = await services.db.fetchrow(Q["find_asset"], item_id, "source")
+    if row is None:
+        return None
+    asset = into(Asset, row)
+    return asset if await services.objects.exists(asset.key) else None
+
+
+async def _keep(
+    services: Services,
+    item_id: ItemId,
+    acquired: Acquired,
+    rights: RightsRecord,
+    *,
+    known: Asset | None = None,
+    probe: Probe | None = None,
+) -> Asset:
+    """Check, store and record a source. Raises: Reject if it is no usable video."""
+    reach("editor.acquired")
+    if known is None:
+        probe = probe or await probe_file(acquired.file)
+        key = source_key(acquired.sha256, probe.container)
+        if not await services.objects.exists(key):
+            await services.objects.put_file(key, acquired.file)
+        reach("editor.stored")
+        known = Asset(key=key, sha256=acquired.sha256, size_bytes=probe.size_bytes, rights=rights, probe=probe)
+    asset = replace(known, rights=rights)
+    await services.db.execute(Q["put_asset"], item_id, "source", *_columns(asset))
+    reach("editor.recorded")
+    return asset
+
+
+async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset) -> None:
+    """Find the words, write the plan, and finish the event with everything that was made."""
+    probe = source.probe
+    if probe is None:
+        async with services.objects.local(source.key) as file:
+            probe = await probe_file(file)
+    with services.scratch() as folder:
+        captioned = await _captions(services, wish, source, probe, folder)
+        voice = await _voice(services, captioned, source, folder / "voice.wav")
+    plan = _plan(source, probe, captioned, voice)
+    transcript = transcript_of(captioned.cues) if captioned else ""
+    text = compose(replace(wish.words, transcript=transcript), source.rights)
+    reach("editor.planned")
+    async with work.commit() as tx:
+        if captioned is not None:
+            await tx.conn.execute(Q["put_transcript"], wish.item_id, captioned.origin, captioned.cues)
+        else:
+            await tx.conn.execute(Q["drop_transcript"], wish.item_id)
+        if voice is not None:
+            await tx.conn.execute(Q["put_asset"], wish.item_id, "voice", *_columns(voice))
+        else:
+            await tx.conn.execute(Q["drop_asset"], wish.item_id, "voice")
+        tx.emit(
+            RenderRequested(
+                item_id=wish.item_id,
+                plan=plan,
+                title=text.title,
+                description=text.description,
+                hashtags=text.hashtags,
+                destination=wish.destination,
+            )
+        )
+
+
+async def _captions(services: Services, wish: _Wish, source: Asset, probe: Probe, folder: Path) -> Captioned | None:
+    subtitles = None
+    if wish.subtitles_key is not None:
+        async with services.objects.local(wish.subtitles_key) as file:
+            with file.open("rb") as text:  # at most 4 MiB of a local file
+                subtitles = text.read(MAX_SUBTITLES_BYTES + 1)
+    if not (wish.narrate or subtitles is not None or wish.script.strip()):
+        return None
+    async with services.objects.local(source.key) as media:
+        return await captions_for(
+            media, probe, script=wish.script, subtitles=subtitles, narrate=wish.narrate, voice=folder / "voice.wav"
+        )
+
+
+async def _voice(services: Services, captioned: Captioned | None, source: Asset, file: Path) -> Asset | None:
+    """Store the narration, if one was made."""
+    if captioned is None or not captioned.voice_us:
+        return None
+    sha256 = await file_sha256(file)
+    key = content_key("voices", sha256, ".wav")
+    await services.objects.put_file(key, file, content_type="audio/wav")
+    reach("editor.voiced")
+    size_bytes = file.stat().st_size  # noqa: ASYNC240  # one call
+    return Asset(key=key, sha256=sha256, size_bytes=size_bytes, rights=voice_rights(source.rights))
+
+
+def _plan(source: Asset, probe: Probe, captioned: Captioned | None, voice: Asset | None) -> Plan:
+    narrated = captioned is not None and voice is not None
+    return make_plan(
+        probe,
+        key=source.key,
+        sha256=source.sha256,
+        rights=source.rights,
+        preset=preset_named(PRESET),
+        cues=captioned.cues if captioned else (),
+        voice=Voice(key=voice.key, sha256=voice.sha256, rights=voice.rights, duration_us=captioned.voice_us)
+        if narrated and captioned and voice
+        else None,
+        seed=seed_of(source.sha256),
+    )
+
+
+def _columns(asset: Asset) -> tuple[Any, ...]:
+    return (asset.key, asset.sha256, asset.size_bytes, asset.probe, asset.rights)

@@ -1,0 +1,66 @@
+"""A render plan of a local file, made without any service: `ettametta plan`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+from actors.editor.acquire import file_sha256
+from actors.editor.captions import captions_for, voice_rights
+from actors.editor.planning import Voice, make_plan, preset_named
+from actors.editor.probe import probe_file
+from actors.runtime.settings import Settings
+from contracts.errors import Reject
+from contracts.ids import ObjectKey
+from contracts.plan import Plan
+from contracts.rights import RightsRecord, may
+
+__all__ = ["plan_file"]
+
+
+async def plan_file(
+    media: Path,
+    *,
+    rights: RightsRecord,
+    preset: str = "short",
+    script: str = "",
+    subtitles: Path | None = None,
+    narrate: bool = False,
+    settings: Settings,
+    folder: Path | None = None,
+) -> Plan:
+    """Return the plan; its source keys are absolute paths.
+
+    Args: folder: where the voice of a narration is written, as `<name of the media>.voice.wav`; None: beside the media.
+    Raises: Reject, saying what is wrong with the media, its rights, or the words given.
+    """
+    del settings  # the voices that need a key will read it
+    chosen = preset_named(preset)
+    verdict = may("derivative", rights, at=datetime.now(UTC))
+    if not verdict.allowed:
+        raise Reject(f"rights: {verdict.because}", mend="name its licence, and attest it where it is your own")
+    media = media.absolute()  # noqa: ASYNC240  # reads no file
+    probe = await probe_file(media)
+    sha256 = await file_sha256(media)
+    text = await asyncio.to_thread(subtitles.read_bytes) if subtitles else None
+    wav = (folder.absolute() if folder else media.parent) / f"{media.stem}.voice.wav"  # noqa: ASYNC240  # as above
+    made = await captions_for(media, probe, script=script, subtitles=text, narrate=narrate, voice=wav)
+    voice = None
+    if made is not None and made.voice_us:
+        voice = Voice(
+            key=ObjectKey(str(wav)),
+            sha256=await file_sha256(wav),
+            rights=voice_rights(rights),
+            duration_us=made.voice_us,
+        )
+    return make_plan(
+        probe,
+        key=ObjectKey(str(media)),
+        sha256=sha256,
+        rights=rights,
+        preset=chosen,
+        cues=made.cues if made else (),
+        voice=voice,
+        seed=int(sha256[:8], 16),
+    )

@@ -1,0 +1,262 @@
+"""Wikimedia Commons: discovery of freely licensed video.
+
+Docs: https://www.mediawiki.org/wiki/API:Search, API:Imageinfo, API:Continue, API:Etiquette, Extension:CommonsMetadata,
+read 2026-11-23.
+Auth: none, but a User-Agent with a contact. Limits: 50 results an answer with extended metadata; requests in
+series; `maxlag` and 429 say when to come back; faults come with status 200.
+Units: `size` bytes, `duration` seconds (float), times UTC. Extended metadata values are HTML. `timestamp` is when the
+present version of the file was uploaded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from actors.platforms._text import clean, parse_moment, plain_text
+from actors.runtime.clock import Clock
+from actors.runtime.http import Http, Response, raise_for_status, retry_after
+from actors.runtime.settings import Settings
+from actors.runtime.tokens import Tokens
+from contracts.errors import RateLimited, Reject, Retry
+from contracts.ids import item_id
+from contracts.platform import Candidate, Caps, Limits, Metrics
+from contracts.rights import LICENCES, RightsRecord, licence_from_url, parse_licence
+
+__all__ = [
+    "ADAPTER",
+    "CAPS",
+    "LIMITS",
+    "NAME",
+    "WikimediaCommons",
+    "merge_pages",
+    "parse_page",
+    "parse_rights",
+    "query_for",
+]
+
+NAME: Final = "wikimedia_commons"
+CAPS: Final = Caps(discover=True, keyless=True, licence_known=True)
+PAGE_SIZE: Final = 50
+LIMITS: Final = Limits(page_size=PAGE_SIZE)
+
+BASE_URL: Final = "https://commons.wikimedia.org"
+DEADLINE_S: Final = 20.0
+MAX_LAG_S: Final = 5
+LAG_WAIT_S: Final = 5.0
+MOST_ROUNDS: Final = 40
+PREFERRED_BYTES: Final = 400_000_000
+PREFERRED_HEIGHT_PX: Final = 1080
+_WANTED: Final = (
+    "LicenseShortName",
+    "License",
+    "LicenseUrl",
+    "UsageTerms",
+    "Artist",
+    "Restrictions",
+    "ImageDescription",
+    "Categories",
+)
+_OPERATORS: Final = re.compile(r'["~*?\\:!/\[\](){}<>|]')
+_BUSY: Final = frozenset({"cirrussearch-backend-error", "maxlag", "ratelimited", "readonly"})
+_NO_VIEWS: Final = "Wikimedia Commons does not tell how often a file was seen"
+_DOES_NOT_COUNT: Final = "Wikimedia Commons does not count them"
+
+Page = dict[str, Any]
+
+
+def query_for(niche: str) -> str:
+    """Return the search text: video files that have every word of `niche`, without search operators."""
+    words = (word.lstrip("-") for word in _OPERATORS.sub(" ", niche).split())
+    return " ".join(["filetype:video", *(word for word in words if word)])
+
+
+def merge_pages(known: Mapping[int, Page], answer: Any) -> dict[int, Page]:
+    """Add the pages of one answer to those of earlier rounds: a later round may bring what a page lacked."""
+    pages = answer.get("query", {}).get("pages", []) if isinstance(answer, dict) else []
+    merged = dict(known)
+    for page in pages.values() if isinstance(pages, dict) else pages:
+        if isinstance(page, dict) and isinstance(page.get("pageid"), int):
+            merged[page["pageid"]] = {**merged.get(page["pageid"], {}), **page}
+    return merged
+
+
+def parse_page(page: Page, *, at: datetime) -> Candidate | None:
+    """Read one page; None: it is missing, is no video, or its file is not described."""
+    info = _first_of(page, "imageinfo")
+    title, address = page.get("title"), info.get("descriptionurl")
+    if not isinstance(title, str) or not isinstance(address, str) or not _is_video(info):
+        return None
+    name = clean(re.sub(r"^File:|\.[A-Za-z0-9]{2,5}$", "", title).replace("_", " "), max_chars=300)
+    meta = _metadata(info)
+    media_url, media_bytes = _media(info, _first_of(page, "videoinfo"))
+    rights = parse_rights(info, title=name, page_url=address, at=at)
+    duration_s = info.get("duration")
+    absent = {"views": _NO_VIEWS, **dict.fromkeys(("likes", "comments", "shares"), _DOES_NOT_COUNT)}
+    return Candidate(
+        item_id=item_id(NAME, str(page["pageid"])),
+        platform=NAME,
+        platform_id=str(page["pageid"]),
+        url=address,
+        title=name,
+        description=plain_text(meta.get("ImageDescription", ""), max_chars=5000),
+        creator=rights.author,
+        tags=tuple(clean(tag, max_chars=80) for tag in meta.get("Categories", "").split("|") if tag.strip())[:50],
+        published_at=parse_moment(info.get("timestamp")),
+        duration_us=round(duration_s * 1_000_000) if isinstance(duration_s, int | float) and duration_s > 0 else None,
+        media_url=media_url,
+        media_bytes=media_bytes,
+        metrics=Metrics(absent=absent),
+        observed_at=at,
+        rights=rights,
+    )
+
+
+def parse_rights(info: Mapping[str, Any], *, title: str, page_url: str, at: datetime) -> RightsRecord:
+    """Read the licence from its address, its short name and its machine id, which must not contradict each other."""
+    meta = _metadata(info)
+    stated = {
+        key: clean(meta[key], max_chars=300)
+        for key in ("LicenseShortName", "License", "LicenseUrl", "UsageTerms")
+        if meta.get(key)
+    }
+    read = [licence_from_url(stated.get("LicenseUrl", ""))]
+    read += [_licence(stated.get(key, "")) for key in ("LicenseShortName", "License")]
+    known = [licence for licence in read if licence != "unknown"]
+    notes = []
+    if len({_terms(licence) for licence in known}) > 1:
+        notes.append(f"the page names licences that differ ({', '.join(dict.fromkeys(known))})")
+        known = []
+    elif not known:
+        notes.append("the page names no licence that is known here")
+    if ported := re.search(r"-(\d\.\d)-([a-z]{2,5})$", stated.get("License", "")):
+        notes.append(f"the licence is the version ported to {ported[2].upper()}")
+    if restrictions := clean(meta.get("Restrictions", "").replace("|", ", "), max_chars=200):
+        notes.append(f"other restrictions apply: {restrictions}")
+    return RightsRecord(
+        licence=known[0] if known else "unknown",
+        title=title,
+        author=clean(plain_text(meta.get("Artist", ""), max_chars=300), max_chars=300) or None,
+        source_url=page_url,
+        read_at=at,
+        proof="; ".join(f"{key}: {value}" for key, value in stated.items()),
+        note="; ".join(notes),
+    )
+
+
+def raise_for_fault(response: Response, answer: Any, *, now: datetime) -> None:
+    """Raise if an answer with status 200 holds a fault. Raises: RateLimited, Retry, Reject."""
+    fault = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(fault, dict):
+        return
+    code = str(fault.get("code", ""))
+    text = f"Wikimedia Commons answered {code}: {clean(str(fault.get('info', '')), max_chars=200)}"
+    if code in _BUSY or code.startswith("internal_api_error"):
+        if (until := retry_after(response.headers, now=now)) is not None:
+            raise RateLimited(text, until=until)
+        raise Retry(text, delay_s=LAG_WAIT_S)
+    raise Reject(text)
+
+
+def _first_of(page: Page, key: str) -> dict[str, Any]:
+    found = page.get(key)
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+
+
+def _metadata(info: Mapping[str, Any]) -> dict[str, str]:
+    entries = info.get("extmetadata")
+    if not isinstance(entries, dict):
+        return {}
+    return {key: str(entry["value"]) for key, entry in entries.items() if isinstance(entry, dict) and "value" in entry}
+
+
+def _is_video(info: Mapping[str, Any]) -> bool:
+    return info.get("mediatype") == "VIDEO" or str(info.get("mime", "")).startswith("video/")
+
+
+def _media(info: Mapping[str, Any], video: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Return address and size of the file to fetch: the original, or where that is huge a transcode of it.
+
+    The size of a transcode is not told.
+    """
+    url, size = info.get("url"), info.get("size")
+    url = url if isinstance(url, str) else None
+    size = size if isinstance(size, int) and size >= 0 else None
+    if size is None or size <= PREFERRED_BYTES:
+        return url, size
+    derivatives = video.get("derivatives")
+    transcodes = [
+        (one["height"], one["src"])
+        for one in (derivatives if isinstance(derivatives, list) else ())
+        if isinstance(one, dict)
+        and isinstance(one.get("src"), str)
+        and one["src"] != url
+        and isinstance(one.get("height"), int)
+        and 0 < one["height"] <= PREFERRED_HEIGHT_PX
+    ]
+    return (max(transcodes)[1], None) if transcodes else (url, size)
+
+
+def _licence(text: str) -> str:
+    """Read a short name or machine id. Commons files are never licensed by mere ownership or permission."""
+    licence = parse_licence(re.sub(r"(?<=\d\.\d)[ -][a-z]{2,5}$", "", text.strip()))
+    return "unknown" if LICENCES[licence].attested else licence
+
+
+def _terms(licence: str) -> tuple[bool, bool, bool, bool]:
+    found = LICENCES[licence]
+    return found.derivative, found.commercial, found.attribution, found.share_alike
+
+
+class WikimediaCommons:
+    """Finds video files by words, in the order of the site's own search."""
+
+    def __init__(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> None:  # noqa: ARG002 - keyless
+        self._http = http
+        self._clock = clock
+        self._base_url = settings.api_url(NAME, BASE_URL)
+        http.limit_host(self._base_url, parallel=1)
+
+    async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
+        """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
+        params = {
+            "action": "query",
+            "format": "json",
+            "formatversion": "2",
+            "maxlag": str(MAX_LAG_S),
+            "generator": "search",
+            "gsrsearch": query_for(query),
+            "gsrnamespace": "6",
+            "gsrlimit": str(min(limit, PAGE_SIZE)),
+            "prop": "imageinfo|videoinfo",
+            "iiprop": "timestamp|url|size|mime|mediatype|extmetadata",
+            "iiextmetadatafilter": "|".join(_WANTED),
+            "iiextmetadatalanguage": "en",
+            "viprop": "derivatives",
+        }
+        pages: dict[int, Page] = {}
+        further: dict[str, str] = {}
+        for _ in range(MOST_ROUNDS):
+            answer = await self._ask(params | further)
+            pages = merge_pages(pages, answer)
+            further = {key: str(value) for key, value in answer.get("continue", {}).items()}
+            if not further or ("batchcomplete" in answer and len(pages) >= limit):
+                break
+        ranked = sorted(pages.values(), key=lambda page: (page.get("index", len(pages)), page["pageid"]))
+        now = self._clock.now()
+        return tuple(found for page in ranked if (found := parse_page(page, at=now)) is not None)[:limit]
+
+    async def _ask(self, params: Mapping[str, str]) -> dict[str, Any]:
+        response = await self._http.request("GET", f"{self._base_url}/w/api.php", params=params, deadline_s=DEADLINE_S)
+        now = self._clock.now()
+        raise_for_status(response, what="the Wikimedia Commons search", now=now)
+        answer = response.json()
+        raise_for_fault(response, answer, now=now)
+        if not isinstance(answer, dict):
+            raise Retry("Wikimedia Commons answered with something that is no object")
+        return answer
+
+
+ADAPTER = WikimediaCommons

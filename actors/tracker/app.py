@@ -1,0 +1,18 @@
+"""Wiring of the tracker."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actors.runtime.app import ActorApp, Ticker
+from actors.tracker.handle import handle
+from actors.tracker.measure import measure_due
+from contracts.events import PostPublished
+
+__all__ = ["APP"]
+
+APP: Final = ActorApp(
+    name="tracker",
+    handlers={PostPublished: handle},
+    tickers=(Ticker(name="tracker.measure_due", every_s=1.0, run=measure_due),),
+)

@@ -1,0 +1,120 @@
+"""Take the snapshots that are due.
+
+A transaction-level lock per account keeps replicas apart while the platform is asked; it goes with the connection of a
+worker that dies. Each snapshot is stored, struck off the schedule and told in one transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from actors import platforms
+from actors.runtime.db import into
+from actors.runtime.killpoint import reach
+from actors.runtime.log import get_logger
+from actors.runtime.work import Services
+from actors.tracker.handle import Q
+from contracts.clock import Utc
+from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.events import PostMeasured
+from contracts.ids import AccountId, CorrelationId, ItemId, PostId
+from contracts.platform import Measures, Metrics
+
+__all__ = ["BATCH", "measure_due", "nothing_known"]
+
+BATCH: Final = 50
+RETRY_AFTER: Final = timedelta(minutes=1)
+AUTH_AFTER: Final = timedelta(hours=1)
+
+_FIELDS: Final = ("views", "likes", "comments", "shares")
+
+
+class Due(Struct, frozen=True, kw_only=True):
+    """A post and the snapshot to take of it."""
+
+    post_id: PostId
+    bucket: int
+    item_id: ItemId
+    platform: str
+    platform_post_id: str
+    published_at: Utc
+    correlation_id: CorrelationId
+
+
+def nothing_known(because: str) -> Metrics:
+    """Return counts that are all null, for one reason."""
+    return Metrics(absent=dict.fromkeys(_FIELDS, because))
+
+
+async def measure_due(services: Services) -> None:
+    """Measure every account that has something due. One indexed query when nothing is."""
+    for account in await services.db.fetch(Q["due_accounts"], services.clock.now()):
+        if not platforms.module(account["platform"]).CAPS.measure:
+            get_logger().error("tracker.cannot_measure", platform=account["platform"])
+            continue
+        adapter: Measures = platforms.build(account["platform"], services)
+        while await _measure_batch(services, adapter, AccountId(account["account_id"])):
+            pass
+
+
+async def _measure_batch(services: Services, adapter: Measures, account: AccountId) -> bool:
+    """Measure up to one request's worth of posts; return whether more may be due."""
+    async with services.db.transaction() as lock:
+        if not await lock.fetchval(Q["hold_account"], account):
+            return False
+        now = services.clock.now()
+        due = [into(Due, row) for row in await lock.fetch(Q["due_posts"], account, now, BATCH)]
+        if not due:
+            return False
+        try:
+            found = await adapter.measure(account, tuple(post.platform_post_id for post in due))
+        except (Retry, RateLimited, AuthExpired) as error:
+            await _postpone(services, due, now, error)
+            return False
+        except Reject as error:
+            found = {post.platform_post_id: nothing_known(f"the platform refused to tell: {error}") for post in due}
+        reach("tracker.measured")
+        measured_at = services.clock.now()
+        for post in due:
+            gone = f"{post.platform} no longer shows this post"
+            await _store(services, post, found.get(post.platform_post_id) or nothing_known(gone), measured_at)
+        return len(due) == BATCH
+
+
+async def _store(services: Services, post: Due, metrics: Metrics, measured_at: datetime) -> None:
+    age_s = max(0, int((measured_at - post.published_at).total_seconds()))
+    async with services.unit(
+        seed=f"{post.post_id}/{post.bucket}", correlation_id=post.correlation_id, causation_id=None
+    ) as tx:
+        counts = (metrics.views, metrics.likes, metrics.comments, metrics.shares)
+        values = (post.post_id, post.bucket, measured_at, age_s, *counts, metrics.absent)
+        new = await tx.conn.fetchval(Q["store_measurement"], *values)
+        await tx.conn.execute(Q["close_buckets"], post.post_id, post.bucket)
+        if new:
+            tx.emit(
+                PostMeasured(
+                    item_id=post.item_id,
+                    post_id=post.post_id,
+                    platform=post.platform,
+                    bucket=post.bucket,
+                    measured_at=measured_at,
+                    age_s=age_s,
+                    metrics=metrics,
+                )
+            )
+
+
+async def _postpone(services: Services, due: list[Due], now: datetime, error: Exception) -> None:
+    """Put the snapshots off: until the platform says, or a minute, or an hour where a person has to act."""
+    if isinstance(error, RateLimited):
+        until = max(error.until, now)
+    elif isinstance(error, AuthExpired):
+        until = now + AUTH_AFTER
+    else:
+        delay_s = error.delay_s if isinstance(error, Retry) and error.delay_s else 0.0
+        until = now + max(RETRY_AFTER, timedelta(seconds=delay_s))
+    await services.db.execute(Q["postpone"], [post.post_id for post in due], now, until)
+    get_logger().warning("tracker.postponed", posts=len(due), until=until.isoformat(), because=str(error))

@@ -1,0 +1,160 @@
+"""What a person asks of a running system: import, post, status."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import mimetypes
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from actors.runtime.objects import content_key
+
+from actors.runtime.clock import Clock
+from actors.runtime.http import Http
+from actors.runtime.settings import Settings
+from actors.runtime.work import Services
+from contracts.errors import EttamettaError, Reject
+from contracts.events import Destination, Event, ImportRequested, PostRequested
+from contracts.ids import ObjectKey, item_id
+from contracts.platform import Privacy
+from contracts.rights import RightsRecord, attribution_text
+from deploy.supervisor import read_state
+from deploy.system import outside, send
+
+__all__ = ["import_media", "post_video", "render_status", "system_status"]
+
+SUBTITLES: Final = (".srt", ".vtt")
+DEADLINE_S: Final = 10.0
+
+
+async def import_media(
+    settings: Settings,
+    source: str,
+    *,
+    rights: RightsRecord,
+    title: str = "",
+    script: Path | None = None,
+    narrate: bool = False,
+    subtitles: Path | None = None,
+    to: str | None = None,
+) -> Event:
+    """Store a file (an address is left to the editor) and ask for its import. Raises: Reject."""
+    if narrate and script is None:
+        raise Reject("--narrate needs the words to speak", mend="add --script FILE")
+    words = script.read_text(encoding="utf-8") if script else ""
+    destination = _destination(settings, to)
+    async with outside(settings) as (services, bus):
+        key = url = None
+        name = source.rsplit("/", 1)[-1]
+        if "://" in source:
+            url = source
+            rights = msgspec.structs.replace(rights, source_url=source)
+        else:
+            file = Path(source)
+            if not file.is_file():
+                raise Reject(
+                    f"there is no file {source}", mend="name a media file, or an address with http:// or https://"
+                )
+            key = await _store(services, "imports", file)
+            subtitles = subtitles or next(
+                (found for end in SUBTITLES if (found := file.with_suffix(end)).is_file()), None
+            )
+        subtitles_key = await _store(services, "imports", subtitles) if subtitles else None
+        return await send(
+            bus,
+            ImportRequested(
+                rights=rights,
+                key=key,
+                url=url,
+                file_name=name,
+                title=title,
+                script=words,
+                narrate=narrate,
+                subtitles_key=subtitles_key,
+                destination=destination,
+            ),
+        )
+
+
+async def post_video(
+    settings: Settings,
+    video: Path,
+    *,
+    platform: str,
+    rights: RightsRecord,
+    title: str = "",
+    description: str = "",
+    privacy: Privacy | None = None,
+    publish_at: datetime | None = None,
+) -> Event:
+    """Store a finished video and ask for its post. Raises: Reject."""
+    async with outside(settings) as (services, bus):
+        key = await _store(services, "posts", video)
+        sha256 = Path(key).stem
+        named = msgspec.structs.replace(rights, title=rights.title or title or video.stem)
+        credit = attribution_text(named)
+        return await send(
+            bus,
+            PostRequested(
+                item_id=item_id("import", sha256),
+                key=key,
+                rights=named,
+                destination=Destination(platform=platform, privacy=privacy or settings.privacy, publish_at=publish_at),
+                title=title or video.stem,
+                description="\n\n".join(part for part in (description, credit) if part),
+            ),
+        )
+
+
+async def _store(services: Services, prefix: str, file: Path) -> ObjectKey:
+    def digest() -> str:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+    key = content_key(prefix, await asyncio.to_thread(digest), file.suffix.lower())
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    await services.objects.put_file(key, file, content_type=kind)
+    return key
+
+
+def _destination(settings: Settings, to: str | None) -> Destination | None:
+    platform = to or settings.destination
+    return Destination(platform=platform, privacy=settings.privacy) if platform else None
+
+
+async def system_status(settings: Settings) -> dict[str, Any]:
+    """Ask the gateway. Raises: Reject if none answers."""
+    state = read_state(settings.data_dir)
+    url = (state.urls.get("gateway") if state else None) or settings.public_url
+    async with Http(settings.user_agent, Clock()) as http:
+        try:
+            answer = await http.request("GET", f"{url.rstrip('/')}/api/v1/status", deadline_s=DEADLINE_S)
+        except EttamettaError as error:
+            raise Reject(f"no gateway answers at {url}", mend="start `ettametta up`, or correct PUBLIC_URL") from error
+    if answer.status != 200:
+        raise Reject(f"the gateway answered {answer.status}: {answer.text()[:200]}", mend="see its log")
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def render_status(found: dict[str, Any]) -> str:
+    """Return the status as text."""
+    lines = ["items: " + (", ".join(f"{count} {stage}" for stage, count in found["stages"].items() if count) or "none")]
+    lines += [f"not ready: {fault['because']}" for fault in found["readiness"]["reasons"]]
+    for item in found["items"]:
+        lines.append(f"  {item['stage']:<11} {item['title'][:70]}")
+        post = item.get("post")
+        if post:
+            lines.append(
+                f"              {post['platform']}: {post['state']} {post.get('url') or post.get('because') or ''}"
+            )
+        if item.get("because"):
+            lines.append(f"              {item['because']}")
+    lines += [f"account: {account['platform']} {account['title']} ({account['state']})" for account in found["accounts"]]
+    letters = found["dead_letters"]
+    if letters:
+        lines.append(f"dead letters: {len(letters)}; see `ettametta dead list`")
+    return "\n".join(lines)

@@ -1,0 +1,392 @@
+"""The `ettametta` command. Results go to stdout, logs and progress to stderr."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import msgspec
+
+from actors.runtime.settings import Settings, SettingsInvalid, load_settings
+from contracts.errors import EttamettaError, Reject
+from contracts.flow import ACTORS
+from contracts.rights import LICENCES, RightsRecord, parse_licence
+
+__all__ = ["main"]
+
+T = TypeVar("T")
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class _Group(click.Group):
+    """Turns a user's mistake into one line and exit code 2, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsInvalid as error:
+            for fault in error.faults:
+                click.echo(f"error: {fault}", err=True)
+        except EttamettaError as error:
+            click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+@click.group(cls=_Group, context_settings=CONTEXT)
+@click.version_option(package_name="ettametta")
+def main() -> None:
+    """Run media channels: find, rank, edit, render, publish and measure, each step an actor on one bus."""
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _data_dir(settings: Settings, data_dir: Path | None) -> Settings:
+    if data_dir is None:
+        return settings
+    media = settings.media_url
+    chosen = data_dir.expanduser().absolute()
+    if media == str(settings.data_dir / "media"):
+        media = str(chosen / "media")
+    return msgspec.structs.replace(settings, data_dir=chosen, media_url=media)
+
+
+_data_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR)."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+# Running ------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("media", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--once", is_flag=True, help="End when the post has been measured, and print a summary.")
+@click.option("--licence", default="CC-BY-4.0", show_default=True, help="Licence that the sandbox archive states.")
+@_json_option
+@_data_option
+def demo(media: Path | None, once: bool, licence: str, as_json: bool, data_dir: Path | None) -> None:
+    """Run the whole loop on MEDIA, or on a sample that it makes, against sandbox platforms on this machine.
+
+    The sandbox archive lists MEDIA under the stated licence; nothing leaves this machine.
+    """
+    from deploy.demo import run_demo
+
+    settings = load_settings()
+    folder = (data_dir or settings.data_dir / "demo").expanduser().absolute()
+    sys.exit(_run(run_demo(media, folder=folder, licence=_licence(licence), once=once, as_json=as_json)))
+
+
+@main.command()
+@click.option("--only", default="", metavar="A,B", help="Only these actors (and `gateway`), by name.")
+@click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 16), help="Processes of each actor.")
+@_data_option
+def up(only: str, replicas: int, data_dir: Path | None) -> None:
+    """Run everything on this machine. NATS and PostgreSQL are started where their addresses are not set."""
+    from deploy.up import run_up
+
+    settings = _data_dir(load_settings(), data_dir)
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    _run(run_up(settings, only=names, replicas=replicas))
+
+
+@main.command()
+@click.argument("actor", type=click.Choice(sorted(ACTORS)))
+def run(actor: str) -> None:
+    """Run one replica of one actor. NATS_URL and DATABASE_URL say where."""
+    from actors.runtime.app import run_actor
+
+    app = importlib.import_module(f"actors.{actor}.app").APP
+    _run(run_actor(app, load_settings()))
+
+
+@main.command()
+def gateway() -> None:
+    """Run the gateway alone: OAuth, status page, REST, live events."""
+    from gateway.app import run as run_gateway
+
+    _run(run_gateway(load_settings()))
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its state [DATA_DIR/sandbox].")
+@click.option("--port", default=8401, show_default=True, type=click.IntRange(0, 65535), help="0: any free port.")
+def sandbox(folder: Path | None, port: int) -> None:
+    """Run the sandbox platforms alone, on loopback."""
+    from deploy.sandbox.server import serve
+
+    where = folder or load_settings().data_dir / "sandbox"
+    _run(serve(where, port=port, ready=lambda bound: click.echo(f"sandbox: http://127.0.0.1:{bound}", err=True)))
+
+
+@main.command()
+@_json_option
+def doctor(as_json: bool) -> None:
+    """Check every setting, credential, font, codec, GPU and service; exit 1 only on what stops work."""
+    from deploy.doctor import diagnose, exit_code, render
+
+    settings: Settings | SettingsInvalid
+    try:
+        settings = load_settings()
+    except SettingsInvalid as error:
+        settings = error
+    checks = _run(diagnose(settings))
+    if as_json:
+        _print_json(checks)
+    else:
+        click.echo(render(checks))
+    sys.exit(exit_code(checks))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema, and the stream and its consumers to the newest flow."""
+    from deploy.up import run_migrate
+
+    for line in _run(run_migrate(load_settings())):
+        click.echo(line)
+
+
+# Asking -------------------------------------------------------------------------------------------
+
+
+@main.command("import")
+@click.argument("source", metavar="FILE-or-URL")
+@click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
+@click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words (`owned`, `permission`).")
+@click.option("--author", help="Who made it, for the credit line.")
+@click.option("--title", default="", help="Title [from the source's own words].")
+@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file of the words.")
+@click.option("--narrate", is_flag=True, help="Speak the script with a synthetic voice.")
+@click.option(
+    "--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt [beside the file]."
+)
+@click.option("--to", metavar="PLATFORM", help="Post it there [DESTINATION; unset: it is rendered and kept].")
+@_data_option
+def import_(source: str, data_dir: Path | None, **options: Any) -> None:
+    """Bring media in with its rights record; the editor takes it from there."""
+    from deploy.ask import import_media
+
+    settings = _data_dir(load_settings(), data_dir)
+    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
+    sent = _run(import_media(settings, source, rights=rights, **options))
+    click.echo(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+
+
+@main.command()
+@click.argument("niche")
+@click.option("--platform", help="Only this platform [every one that needs no credential].")
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
+@_data_option
+def scan(niche: str, platform: str | None, limit: int, data_dir: Path | None) -> None:
+    """Look for candidates once."""
+    from contracts.events import ScanRequested
+    from deploy.system import publish
+
+    settings = _data_dir(load_settings(), data_dir)
+    event = ScanRequested(niche=niche, platform=platform, limit=limit)
+    sent = _run(publish(settings, event))
+    click.echo(f"scan requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+
+
+@main.command()
+@click.argument("video", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--to", "platform", required=True, help="Platform to post to.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="When it shall be seen.")
+@click.option("--licence", default="owned", show_default=True, help="Licence of the video.")
+@click.option("--attest", default="", metavar="TEXT", help="Why you may post it, in your words.")
+@click.option("--author", help="Who made it, for the credit line.")
+@click.option("--title", default="", help="Title [the file's name].")
+@click.option("--description", default="", help="Description.")
+@click.option("--privacy", type=click.Choice(["private", "unlisted", "public"]), help="Who may see it [PRIVACY].")
+@_data_option
+def post(video: Path, data_dir: Path | None, **options: Any) -> None:
+    """Post a finished video file."""
+    from deploy.ask import post_video
+
+    settings = _data_dir(load_settings(), data_dir)
+    at = options.pop("at")
+    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
+    publish_at = at.astimezone(UTC) if at else None
+    sent = _run(post_video(settings, video, rights=rights, publish_at=publish_at, **options))
+    click.echo(f"post requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+
+
+@main.command()
+@_json_option
+@_data_option
+def status(as_json: bool, data_dir: Path | None) -> None:
+    """Show where every item is, and what it brought."""
+    from deploy.ask import render_status, system_status
+
+    found = _run(system_status(_data_dir(load_settings(), data_dir)))
+    if as_json:
+        _print_json(found)
+    else:
+        click.echo(render_status(found))
+
+
+# Dead letters -------------------------------------------------------------------------------------
+
+
+@main.group()
+def dead() -> None:
+    """Events that ended without success: read them, try them again, or drop them."""
+
+
+def _dead(data_dir: Path | None, work: Callable[[Any], Awaitable[T]]) -> T:
+    from deploy.dead import opened
+
+    async def go() -> T:
+        async with opened(_data_dir(load_settings(), data_dir)) as letters:
+            return await work(letters)
+
+    return _run(go())
+
+
+@dead.command("list")
+@click.option("--all", "every", is_flag=True, help="Also those already retried or dropped.")
+@_json_option
+@_data_option
+def dead_list(every: bool, as_json: bool, data_dir: Path | None) -> None:
+    """List dead letters, newest first."""
+    letters = _dead(data_dir, lambda found: found.listed(every=every))
+    if as_json:
+        _print_json(letters)
+        return
+    for letter in letters:
+        when = f"{letter.created_at:%Y-%m-%d %H:%M}"
+        click.echo(f"{letter.id:>5}  {when}  {letter.kind:<8}  {letter.state:<7}  {letter.consumer}")
+        click.echo(f"       {letter.error}")
+    if not letters:
+        click.echo("no dead letters")
+
+
+@dead.command("show")
+@click.argument("number", type=int)
+@_data_option
+def dead_show(number: int, data_dir: Path | None) -> None:
+    """Show one dead letter whole: event, error, trace."""
+    _print_json(_dead(data_dir, lambda found: found.shown(number)))
+
+
+@dead.command("retry")
+@click.argument("number", type=int)
+@_data_option
+def dead_retry(number: int, data_dir: Path | None) -> None:
+    """Give the event to its consumer again."""
+    click.echo(_dead(data_dir, lambda found: found.retried(number)))
+
+
+@dead.command("drop")
+@click.argument("number", type=int)
+@_data_option
+def dead_drop(number: int, data_dir: Path | None) -> None:
+    """Close a dead letter for good; it stays readable."""
+    click.echo(_dead(data_dir, lambda found: found.dropped(number)))
+
+
+# Without services ---------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("media", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--preset", default="short", show_default=True, help="Which choices to begin with.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the plan goes [stdout].")
+@click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
+@click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words.")
+@click.option("--author", help="Who made it, for the credit line.")
+@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file of the words.")
+@click.option("--narrate", is_flag=True, help="Speak the script with a synthetic voice.")
+@click.option("--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt.")
+def plan(media: Path, out: Path | None, **options: Any) -> None:
+    """Make a render plan for MEDIA. Needs no services."""
+    from deploy.offline import make_plan
+
+    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
+    made = _run(make_plan(media, rights=rights, out=out, settings=load_settings(), **options))
+    if out is None:
+        _print_json(made)
+    else:
+        click.echo(f"plan: {out}", err=True)
+
+
+@main.command("render")
+@click.argument("plan_file", metavar="PLAN.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The video to make.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@_json_option
+def render_(plan_file: Path, out: Path, device: str, as_json: bool) -> None:
+    """Render a plan. Needs no services."""
+    from deploy.offline import render_plan
+
+    rendered = _run(render_plan(plan_file, out, device=device, settings=load_settings(), at=datetime.now(UTC)))
+    if as_json:
+        _print_json(rendered)
+    else:
+        click.echo(str(out))
+
+
+@main.command()
+@click.argument("candidates", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--niche", default="", help="What the channel is about.")
+@_json_option
+def rank(candidates: Path, niche: str, as_json: bool) -> None:
+    """Score candidates from a file, one JSON object a line, best first. Needs no services."""
+    from deploy.offline import rank_file
+
+    scored = rank_file(candidates, niche=niche, settings=load_settings())
+    if as_json:
+        _print_json(scored)
+        return
+    for one in scored:
+        click.echo(f"{one.score:5.1f}  {one.outcome:<8}  {one.title}  ({one.because})")
+        for reason in one.reasons:
+            click.echo(f"       {reason.points:+5.1f}  {reason.signal}: {reason.because}")
+
+
+def _licence(text: str) -> str:
+    found = parse_licence(text)
+    if found == "unknown":
+        raise Reject(
+            f"'{text}' is no licence that is known here",
+            mend=f"use a CC address or one of: {', '.join(sorted(LICENCES.keys() - {'unknown'}))}",
+        )
+    return found
+
+
+def _rights(licence: str, *, attest: str, author: str | None) -> RightsRecord:
+    found = _licence(licence)
+    if LICENCES[found].attested and not attest.strip():
+        raise Reject(
+            f"'{LICENCES[found].title}' needs your word for it", mend='add --attest "why you may use this media"'
+        )
+    now = datetime.now(UTC)
+    import getpass
+
+    person = getpass.getuser()
+    return RightsRecord(
+        licence=found,
+        author=author,
+        read_at=now,
+        proof=f"stated on the command line by {person}",
+        attested_by=person if attest.strip() else None,
+        attested_at=now if attest.strip() else None,
+        attestation=attest.strip(),
+    )

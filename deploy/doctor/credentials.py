@@ -1,0 +1,118 @@
+"""Settings and credentials: what each is for, and what is not possible without it."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from actors import platforms
+from actors.runtime.oauth import OAuthClient
+from actors.runtime.settings import Settings, SettingsInvalid
+from contracts.errors import Reject
+from deploy.doctor.check import Check, missing, ok, wrong
+
+__all__ = [
+    "NOT_USED_YET",
+    "check_credentials",
+    "check_destination",
+    "check_overrides",
+    "check_public_url",
+    "fault_checks",
+]
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+NOT_USED_YET: Final[dict[str, tuple[str, ...]]] = {
+    "ElevenLabs": ("elevenlabs_api_key",),
+    "Groq": ("groq_api_key",),
+    "OpenAI": ("openai_api_key",),
+    "Pexels": ("pexels_api_key",),
+    "TikTok": ("tiktok_client_key", "tiktok_client_secret"),
+}
+"""Credentials that are read and checked, and that no actor of this version uses."""
+
+
+def fault_checks(error: SettingsInvalid) -> tuple[Check, ...]:
+    """Return each fault of the settings as a finding; nothing runs before they are mended."""
+    return tuple(wrong(fault.name, fault.problem, fault.mend, stops_work=True) for fault in error.faults)
+
+
+def check_credentials(settings: Settings) -> tuple[Check, ...]:
+    """Look at the credentials of every platform and service."""
+    found = []
+    for name in platforms.names():
+        client = getattr(platforms.module(name), "OAUTH", None)
+        if isinstance(client, OAuthClient):
+            found.append(_platform_credentials(settings, name, client))
+        else:
+            found.append(ok(name, "needs no credential"))
+    for service, fields in NOT_USED_YET.items():
+        if any(getattr(settings, field) for field in fields):
+            found.append(ok(service, "credential is set; nothing in this version uses it"))
+        else:
+            found.append(missing(service, "no credential; nothing in this version needs it"))
+    return tuple(found)
+
+
+def _platform_credentials(settings: Settings, name: str, client: OAuthClient) -> Check:
+    fields = (client.client_id_setting, client.client_secret_setting)
+    if all(getattr(settings, field) for field in fields):
+        return ok(name, "OAuth client is set")
+    names = " and ".join(field.upper() for field in fields)
+    return missing(
+        name,
+        f"{names} are not set: no account can be connected, so nothing can be posted or measured there",
+        f"make an OAuth client with the redirect URI {settings.public_url}/oauth/{client.name}/callback, and set both",
+        stops_work=settings.destination == name,
+    )
+
+
+def check_destination(settings: Settings) -> Check:
+    """Whether DESTINATION names a platform that can be posted to."""
+    if settings.destination is None:
+        return missing("DESTINATION", "not set: finished videos are kept here and not posted", "set it to a platform")
+    able = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
+    mend = f"set it to one of: {', '.join(able)}"
+    try:
+        caps = platforms.module(settings.destination).CAPS
+    except Reject as error:
+        return wrong("DESTINATION", error.reason, mend, stops_work=True)
+    if not caps.publish:
+        return wrong("DESTINATION", f"{settings.destination} cannot be posted to", mend, stops_work=True)
+    return ok("DESTINATION", f"{settings.destination}, {settings.privacy}")
+
+
+def check_overrides(settings: Settings) -> tuple[Check, ...]:
+    """Name each platform that is not asked at its real address."""
+    return tuple(
+        ok(f"{name.upper()}_API_URL", f"{_shown(url)} stands in for the real platform")
+        for name, url in sorted(settings.api_urls.items())
+    )
+
+
+def check_public_url(settings: Settings) -> Check:
+    """Whether browsers and platforms can come back to the gateway at PUBLIC_URL."""
+    parts = urlsplit(settings.public_url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    listens = f"the gateway listens on {settings.gateway_host}:{settings.gateway_port}"
+    if host in LOOPBACK and settings.gateway_port and port != settings.gateway_port:
+        return wrong(
+            "PUBLIC_URL",
+            f"{settings.public_url} is this machine, but {listens}: the consent page cannot come back",
+            f"set PUBLIC_URL=http://{host}:{settings.gateway_port}, or GATEWAY_PORT={port}",
+        )
+    if host not in LOOPBACK and parts.scheme != "https":
+        return wrong(
+            "PUBLIC_URL",
+            f"{settings.public_url} is not https: Google takes http for this machine's own addresses only",
+            "put a proxy with TLS in front of the gateway and set PUBLIC_URL to its https address",
+        )
+    if host in LOOPBACK and settings.gateway_host not in LOOPBACK:
+        return ok("PUBLIC_URL", f"{settings.public_url}; {listens}, yet links work on this machine only")
+    return ok("PUBLIC_URL", f"{settings.public_url}; {listens}")
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

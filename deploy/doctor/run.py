@@ -1,0 +1,147 @@
+"""Run every check at once, each within its deadline, and show the findings."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from actors.runtime.settings import SECRETS, Settings, SettingsInvalid
+from deploy.doctor import credentials, machine, services
+from deploy.doctor.check import Check, wrong
+
+__all__ = ["DEADLINE_S", "diagnose", "exit_code", "render"]
+
+DEADLINE_S: Final = 5.0
+"""For each check; all run at the same time."""
+
+T = TypeVar("T")
+Found = Check | tuple[Check, ...]
+
+
+async def diagnose(settings: Settings | SettingsInvalid, *, deadline_s: float = DEADLINE_S) -> tuple[Check, ...]:
+    """Look at everything. Never raises, and ends within about the deadline.
+
+    With invalid settings their faults are reported, and what can be looked at without settings.
+    """
+    steps = _steps(Settings() if isinstance(settings, SettingsInvalid) else settings)
+    if isinstance(settings, SettingsInvalid):
+        first = credentials.fault_checks(settings)
+        steps = {name: step for name, step in steps.items() if name in NEED_NO_SETTINGS}
+        hidden: tuple[str, ...] = ()
+    else:
+        first = ()
+        hidden = _secret_texts(settings)
+    found = await asyncio.gather(*(_bounded(name, step, deadline_s) for name, step in steps.items()))
+    return tuple(_without(check, hidden) for check in (*first, *(check for group in found for check in group)))
+
+
+def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
+    """Return every check by name, in the order in which they are shown."""
+    blocking: dict[str, Callable[[], Found]] = {
+        "python": machine.check_python,
+        "DATA_DIR": lambda: machine.check_data_dir(settings),
+        "secret key": lambda: machine.check_secret_key(settings),
+        "PUBLIC_URL": lambda: credentials.check_public_url(settings),
+        "DESTINATION": lambda: credentials.check_destination(settings),
+        "credentials": lambda: credentials.check_credentials(settings),
+        "base addresses": lambda: credentials.check_overrides(settings),
+        "codecs": machine.check_codecs,
+        "font": lambda: machine.check_font(settings),
+        "gpu": machine.check_gpu,
+        "speech": machine.check_speech,
+        "yt-dlp": machine.check_ytdlp,
+        "time zones": machine.check_time_zones,
+        "telemetry": lambda: machine.check_telemetry(settings),
+    }
+    return {
+        "NATS": lambda: services.check_nats(settings),
+        "PostgreSQL": lambda: services.check_postgres(settings),
+        "MEDIA_URL": lambda: services.check_media(settings),
+        **{name: _apart(check) for name, check in blocking.items()},
+        "stack": lambda: services.check_stack(settings),
+    }
+
+
+NEED_NO_SETTINGS: Final = frozenset({"python", "codecs", "gpu", "speech", "yt-dlp", "time zones"})
+
+
+async def _bounded(name: str, step: Callable[[], Awaitable[Found]], deadline_s: float) -> tuple[Check, ...]:
+    try:
+        async with asyncio.timeout(deadline_s):
+            found = await step()
+    except TimeoutError:
+        return (wrong(name, f"no answer within {deadline_s:g} s", "see whether the disk or the server hangs"),)
+    except Exception as error:  # noqa: BLE001 - a check that breaks is a finding; the others still count
+        return (wrong(name, f"could not be checked ({type(error).__name__}: {error})", "please report this"),)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _apart(work: Callable[[], T]) -> Callable[[], Awaitable[T]]:
+    """Run blocking work in a daemon thread: a hanging disk then holds up neither the loop nor the exit."""
+
+    async def run() -> T:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(result)  # type: ignore[arg-type]  # None only where T is
+
+        def body() -> None:
+            try:
+                outcome: tuple[T | None, BaseException | None] = (work(), None)
+            except Exception as error:  # noqa: BLE001 - carried to the awaiting side
+                outcome = (None, error)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, *outcome)
+
+        threading.Thread(target=body, daemon=True).start()
+        return await done
+
+    return run
+
+
+def _secret_texts(settings: Settings) -> tuple[str, ...]:
+    """Return what must not be shown: secrets, and the passwords within addresses."""
+    values = [str(value) for name, value in msgspec.structs.asdict(settings).items() if name in SECRETS and value]
+    passwords = [urlsplit(value).password for value in values if "://" in value]
+    return tuple(sorted({text for text in (*values, *passwords) if text}, key=len, reverse=True))
+
+
+def _without(check: Check, hidden: Iterable[str]) -> Check:
+    detail, mend = check.detail, check.mend
+    for text in hidden:
+        detail, mend = detail.replace(text, "[hidden]"), mend.replace(text, "[hidden]")
+    return msgspec.structs.replace(check, detail=" ".join(detail.split()), mend=mend)
+
+
+def render(checks: tuple[Check, ...]) -> str:
+    """Return the findings for people: a line each, the mend below it, and a last line that sums up."""
+    width = max((len(check.name) for check in checks), default=0)
+    lines = []
+    for check in checks:
+        lines.append(
+            f"{check.state:<8} {check.name:<{width}}  {check.detail}{' [stops work]' if check.stops_work else ''}"
+        )
+        if check.mend:
+            lines.append(f"{'':<8} {'':<{width}}  -> {check.mend}")
+    counts = ", ".join(
+        f"{sum(check.state == state for check in checks)} {state}" for state in ("ok", "missing", "wrong")
+    )
+    stops = [check.name for check in checks if check.stops_work]
+    last = f"These stop work: {', '.join(stops)}." if stops else "Nothing stops work."
+    return "\n".join([*lines, "", f"{counts}. {last}"])
+
+
+def exit_code(checks: tuple[Check, ...]) -> int:
+    """Return 1 if something stops work, else 0."""
+    return int(any(check.stops_work for check in checks))

@@ -1,0 +1,82 @@
+"""Commands that need no services: plan, render, rank."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from actors.editor.planfile import plan_file
+from actors.ranker.rank_file import Ranked, rank_lines
+from actors.renderer.render import Rendered, render_file
+from actors.runtime.settings import Settings
+from contracts import plan as plans
+from contracts.errors import Reject
+from contracts.plan import Plan, PlanSource
+from contracts.rights import RightsRecord, may
+
+__all__ = ["make_plan", "rank_file", "render_plan"]
+
+
+async def make_plan(
+    media: Path,
+    *,
+    rights: RightsRecord,
+    preset: str,
+    out: Path | None,
+    script: Path | None,
+    narrate: bool,
+    subtitles: Path | None,
+    settings: Settings,
+) -> Plan:
+    """Make a plan for one file; write it to `out` if given. Raises: Reject."""
+    plan = await plan_file(
+        media,
+        rights=rights,
+        preset=preset,
+        script=script.read_text(encoding="utf-8") if script else "",
+        subtitles=subtitles,
+        narrate=narrate,
+        settings=settings,
+        folder=out.parent if out else None,
+    )
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=1) + b"\n")
+    return plan
+
+
+async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Settings, at: datetime) -> Rendered:
+    """Render a plan whose source keys are paths. Raises: Reject, naming the element that is wrong."""
+    try:
+        plan = msgspec.json.decode(plan_file.read_bytes(), type=Plan)
+    except msgspec.DecodeError as error:
+        raise Reject(f"{plan_file} is not a valid plan: {error}", mend="see docs/schema/plan.json") from error
+    plans.check(plan)
+    for source in plan.sources:
+        verdict = may("derivative", source.rights, at=at)
+        if not verdict.allowed:
+            raise Reject(f"source '{source.id}' must not be edited: {verdict.because}", mend="correct its rights record")
+
+    def resolve(source: PlanSource) -> Path:
+        path = Path(source.key)
+        found = path if path.is_absolute() else plan_file.parent / path
+        if not found.is_file():
+            raise Reject(f"source '{source.id}': there is no file {found}", mend="correct its key")
+        return found
+
+    async def progress(done: int, total: int) -> None:
+        click.echo(f"\r{done}/{total} frames", err=True, nl=False)
+
+    rendered = await render_file(
+        plan, resolve=resolve, out=out, font_path=settings.font_path, device=device, on_progress=progress
+    )
+    click.echo("", err=True)
+    return rendered
+
+
+def rank_file(path: Path, *, niche: str, settings: Settings) -> tuple[Ranked, ...]:
+    """Rank the candidates of a file. Raises: Reject, naming the first line that cannot be read."""
+    with path.open("rb") as lines:
+        return rank_lines(lines, niche=niche or None, monetised=settings.monetised)

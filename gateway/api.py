@@ -1,0 +1,151 @@
+"""The addresses for programs: state, items, scans, probes and media."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from actors import platforms
+from actors.runtime import telemetry
+from actors.runtime.telemetry import HOW_TO_GET
+from actors.runtime.work import Services
+from contracts.errors import Reject
+from contracts.events import Destination, ScanRequested
+from contracts.ids import CorrelationId, ObjectKey, derived
+from gateway.overview import Reader, samples
+from gateway.views import GROUPS, STAGES, Item, Measurement, Stage
+from gateway.web import Problem, answer, same_origin
+
+__all__ = ["Api"]
+
+LIMIT: Final = 50
+LARGEST_LIMIT: Final = 200
+LONGEST_BODY_BYTES: Final = 16 * 1024
+_RENDITION = re.compile(r"^renditions/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.mp4$")
+
+
+class Scan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of POST /api/v1/scans: the fields of `scan.requested`."""
+
+    niche: Annotated[str, Meta(min_length=1, max_length=200)]
+    platform: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 25
+    destination: Destination | None = None
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """The scan was accepted. Everything that follows from it carries the correlation id."""
+
+    correlation_id: str
+
+
+class ItemAnswer(Struct, frozen=True, kw_only=True):
+    """One item with every measurement of its post."""
+
+    item: Item
+    measurements: tuple[Measurement, ...]
+
+
+class Api:
+    """Handlers of /api/v1, the probes and /media."""
+
+    def __init__(self, services: Services, reader: Reader) -> None:
+        self._services = services
+        self._reader = reader
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Answer that the process lives; nothing else is asked."""
+        return web.Response(text="alive\n", headers={"Cache-Control": "no-store"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        readiness = await self._reader.readiness()
+        return answer(readiness, status=200 if readiness.ready else 503)
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        if telemetry.exposition() is None:
+            return web.Response(text=f"{HOW_TO_GET}\n", status=404)
+        shown = telemetry.exposition(samples(await self._reader.overview(limit=0)))
+        assert shown is not None
+        text, content_type = shown
+        return web.Response(body=text, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    async def status(self, request: web.Request) -> web.Response:
+        """GET /api/v1/status?stage=STAGE-or-group&limit=N."""
+        stages = _stages(request.query.get("stage"))
+        limit = request.query.get("limit", str(LIMIT))
+        if not (limit.isascii() and limit.isdecimal() and int(limit) <= LARGEST_LIMIT):
+            raise Problem(400, f"limit: '{limit}' is not a number from 0 to {LARGEST_LIMIT}")
+        return answer(await self._reader.overview(stages=stages, limit=int(limit)))
+
+    async def item(self, request: web.Request) -> web.Response:
+        item_id = request.match_info["item_id"]
+        found = await self._reader.item(item_id)
+        if found is None:
+            raise Problem(404, f"There is no item '{item_id}'", mend="GET /api/v1/status lists the latest.")
+        item, measurements = found
+        return answer(ItemAnswer(item=item, measurements=measurements))
+
+    async def scan(self, request: web.Request) -> web.Response:
+        """POST /api/v1/scans. A repeated Idempotency-Key asks for the same scan once."""
+        same_origin(request, self._services.settings)
+        if request.content_type != "application/json":
+            raise Problem(415, "The body must be JSON", mend="Send Content-Type: application/json.")
+        try:
+            asked = msgspec.json.decode(await request.read(), type=Scan)
+        except msgspec.ValidationError as error:
+            raise Problem(
+                422,
+                "The scan is not valid",
+                detail=f"{error}.",
+                mend="Send niche, and if wanted platform, limit, destination.",
+            ) from error
+        except msgspec.DecodeError as error:
+            raise Problem(400, "The body is not JSON", detail=f"{error}.") from error
+        niche = asked.niche.strip()
+        if not niche:
+            raise Problem(422, "The scan is not valid", detail="niche is blank.", mend="Say what the channel is about.")
+        if asked.platform is not None:
+            try:
+                platforms.module(asked.platform)
+            except Reject as error:
+                raise Problem(422, "The scan is not valid", detail=f"{error.reason}.", mend=error.mend) from error
+        key = request.headers.get("Idempotency-Key")
+        seed = f"scan {key}" if key else f"scan {derived('scan', niche, self._services.clock.now().isoformat())}"
+        async with self._services.unit(seed=seed, correlation_id=CorrelationId(""), causation_id=None) as tx:
+            tx.emit(
+                ScanRequested(niche=niche, platform=asked.platform, limit=asked.limit, destination=asked.destination)
+            )
+        return answer(Accepted(correlation_id=derived("unit", seed)), status=202)
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """Serve a rendition, in ranges where asked. Nothing but renditions can be reached."""
+        key = request.match_info["key"]
+        if not _RENDITION.match(key):
+            raise Problem(404, "There is no such rendition")
+        try:
+            async with self._services.objects.local(ObjectKey(key)) as path:
+                response = web.FileResponse(
+                    path,
+                    headers={"Content-Type": "video/mp4", "Cache-Control": "private, max-age=86400, immutable"},
+                )
+                await response.prepare(request)
+                await response.write_eof()
+                return response
+        except Reject as error:
+            raise Problem(404, "There is no such rendition", detail=f"{error.reason}.", mend=error.mend) from error
+
+
+def _stages(name: str | None) -> tuple[Stage, ...] | None:
+    """Read a stage or the name of a group. Raises: Problem 400."""
+    if name is None:
+        return None
+    if name in GROUPS:
+        return GROUPS[name]
+    for stage in STAGES:
+        if stage == name:
+            return (stage,)
+    raise Problem(400, f"stage: '{name}' is not known", mend=f"Known: {', '.join([*GROUPS, *STAGES])}.")

@@ -1,0 +1,367 @@
+"""The status page: one look tells what moves, what waits, what failed, and what is not known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from msgspec import Struct
+
+from contracts.codec import EVENTS, type_of
+from contracts.events import WorkRejected
+from contracts.flow import ACTORS
+from gateway.html import Child, Html, document, el
+from gateway.overview import Overview
+from gateway.page_items import item_row
+from gateway.queues import ActorState
+from gateway.views import GROUPS, Account, DeadLetter, Progress
+from gateway.words import count, not_available, platform_title, when
+
+__all__ = ["Connectable", "page"]
+
+TASKS: Final = {
+    "scanner": "Finds what is rising",
+    "ranker": "Scores and chooses",
+    "editor": "Fetches and plans",
+    "renderer": "Makes the video",
+    "publisher": "Posts it once",
+    "tracker": "Measures it",
+}
+REACHED: Final = {
+    "scanner": ("seen", "seen"),
+    "ranker": ("chosen", "chosen"),
+    "editor": ("planned", "planned"),
+    "renderer": ("rendered", "rendered"),
+    "publisher": ("posted", "posted"),
+    "tracker": ("measured", "measured"),
+}
+STATES: Final = {"working": ("Working", "busy"), "idle": ("Idle", "good"), "absent": ("No process", "quiet")}
+VIEWS: Final = {"videos": "Videos", "candidates": "Candidates", "attention": "Needs attention"}
+
+
+class Connectable(Struct, frozen=True, kw_only=True):
+    """A platform that accounts can be connected to. missing: settings that are not set."""
+
+    platform: str
+    title: str
+    href: str
+    redirect_uri: str
+    missing: tuple[str, ...]
+
+
+def page(
+    overview: Overview, *, view: str, connectables: Sequence[Connectable], connected: str | None, limit: int
+) -> str:
+    """Make the page. `connected`: name of the account that was connected just now."""
+    now = overview.at
+    return document(
+        "ettametta",
+        el("a", "Skip to the items", href="#items", class_="skip"),
+        _header(overview),
+        el(
+            "main",
+            el("p", f"{connected} is connected.", class_="banner", role="status") if connected else None,
+            _readiness(overview),
+            _flow(overview),
+            _items(overview, view=view, limit=limit),
+            _accounts(overview.accounts, connectables, now=now),
+            _dead_letters(overview, now=now),
+        ),
+        el(
+            "footer",
+            el(
+                "p",
+                "For programs: ",
+                _links(
+                    ("/api/v1/status", "status"),
+                    ("/api/v1/events", "events"),
+                    ("/readyz", "readiness"),
+                    ("/metrics", "metrics"),
+                ),
+            ),
+        ),
+        el("p", class_="hidden", role="status", id="spoken"),
+        data_events=" ".join(EVENTS),
+        data_page="overview",
+    )
+
+
+def _header(overview: Overview) -> Html:
+    ready = overview.readiness.ready
+    return el(
+        "header",
+        el("h1", el("a", el("img", src="/static/icon.svg", alt="", width=24, height=24), "ettametta", href="/")),
+        el(
+            "form",
+            el("label", "Scan a niche", for_="niche", class_="hidden"),
+            el(
+                "input",
+                id="niche",
+                name="niche",
+                required=True,
+                maxlength=200,
+                autocomplete="off",
+                placeholder="Niche to scan, such as deep sea",
+            ),
+            el("button", "Scan"),
+            id="scan",
+            action="/api/v1/scans",
+            method="post",
+        ),
+        el(
+            "p",
+            el(
+                "span",
+                el("span", class_="dot", aria_hidden="true"),
+                "Ready" if ready else "Not ready",
+                class_=f"stage {'good' if ready else 'warn'}",
+                id="ready",
+                data_live=True,
+            ),
+            el("span", "Live updates need JavaScript", class_="meta", id="live"),
+            class_="header-state",
+        ),
+    )
+
+
+def _readiness(overview: Overview) -> Html:
+    reasons = overview.readiness.reasons
+    body = [
+        el("h2", "Not ready"),
+        el("ul", *(el("li", reason.because[:1].upper() + reason.because[1:] + ".") for reason in reasons)),
+    ]
+    return el(
+        "section",
+        *(body if reasons else ()),
+        id="readiness",
+        class_="panel warning",
+        hidden=not reasons,
+        data_live=True,
+    )
+
+
+def _flow(overview: Overview) -> Html:
+    states = {actor.name: actor for actor in overview.actors or ()}
+    cells = [_cell(name, overview.progress, states.get(name), now=overview.at) for name in ACTORS]
+    note = None
+    if overview.actors is None:
+        note = el("p", "What the actors do now: ", not_available(overview.absent["actors"]), class_="flow-note")
+    retrying = [
+        el(
+            "li",
+            f"{count(each.events)} {'event' if each.events == 1 else 'events'} of {each.consumer} failed and will be "
+            f"tried again. Last error: {each.last_error}",
+        )
+        for each in overview.retrying
+    ]
+    return el(
+        "section",
+        el("h2", "The loop", id="flow-title", class_="hidden"),
+        el("ol", *cells, class_="flow"),
+        note,
+        el("ul", *retrying, class_="flow-note") if retrying else None,
+        id="flow",
+        aria_labelledby="flow-title",
+        data_live=True,
+    )
+
+
+def _cell(name: str, progress: Progress, actor: ActorState | None, *, now: datetime) -> Html:
+    field, label = REACHED[name]
+    word, tone = STATES[actor.state] if actor else ("Unknown", "quiet")
+    gives = [type_of(kind) for kind in ACTORS[name].gives if kind is not WorkRejected]
+    waiting = f"{count(actor.waiting)} waiting" if actor and actor.waiting else None
+    last: Child = None
+    if actor and actor.last_active_at:
+        last = el("span", "Active ", when(actor.last_active_at, now=now))
+    return el(
+        "li",
+        el("h3", name.capitalize()),
+        el("p", TASKS[name], class_="meta"),
+        el("p", el("span", count(getattr(progress, field)), class_="figure"), " ", label, class_="reached"),
+        el(
+            "p",
+            el("span", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
+            el("span", waiting, class_="waiting") if waiting else None,
+            class_="state",
+        ),
+        el("p", last or "No activity yet", class_="meta activity"),
+        data_actor=name,
+        data_gives=" ".join(gives),
+    )
+
+
+def _items(overview: Overview, *, view: str, limit: int) -> Html:
+    counts = {name: sum(overview.stages.get(stage, 0) for stage in stages) for name, stages in GROUPS.items()}
+    tabs = [
+        el(
+            "a",
+            VIEWS[name],
+            el("span", count(counts[name]), class_="number"),
+            href=f"/?view={name}#items" if name != "videos" else "/#items",
+            aria_current="page" if name == view else None,
+        )
+        for name in VIEWS
+    ]
+    total = counts[view]
+    more = None
+    if total > len(overview.items):
+        shown = f"The last {len(overview.items)} of {count(total)} are shown."
+        more = el(
+            "p",
+            shown,
+            " ",
+            el("a", "Show more", href=f"/?view={view}&limit={min(limit * 4, 200)}#items") if limit < 200 else None,
+            class_="meta more",
+        )
+    body: Child = el("ol", *(item_row(item, now=overview.at) for item in overview.items), class_="items")
+    return el(
+        "section",
+        el("h2", "Items", class_="hidden"),
+        el("nav", *tabs, class_="tabs", aria_label="Items"),
+        body if overview.items else _no_items(view, counts),
+        more,
+        id="items",
+        data_live=True,
+    )
+
+
+def _no_items(view: str, counts: dict[str, int]) -> Html:
+    if view == "attention":
+        return _empty("Nothing needs you", "Items that stop, fail or stay unconfirmed are listed here with the reason.")
+    if view == "candidates":
+        return _empty("No candidates yet", "Scan a niche above: every work that a scan sees is listed here, scored.")
+    if counts["candidates"]:
+        seen = (
+            "1 candidate was seen"
+            if counts["candidates"] == 1
+            else f"{count(counts['candidates'])} candidates were seen"
+        )
+        return _empty(
+            "No video yet",
+            f"{seen}, and none is chosen so far. ",
+            el("a", "See the candidates and why", href="/?view=candidates#items"),
+            ".",
+        )
+    return _empty(
+        "No video yet",
+        "Scan a niche above, or bring in a file of your own:",
+        command='ettametta import talk.mp4 --licence own --attest "I recorded it myself"',
+    )
+
+
+def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], *, now: datetime) -> Html:
+    rows = [_account(account, connectables, now=now) for account in accounts]
+    buttons: list[Child] = []
+    for each in connectables:
+        if each.missing:
+            buttons.append(
+                el(
+                    "p",
+                    f"{platform_title(each.platform)} cannot be connected yet. Make an OAuth client of type "
+                    f"“Web application” at {each.title} with the redirect address ",
+                    el("code", each.redirect_uri),
+                    ", set ",
+                    *(part for name in each.missing for part in (el("code", name), " ")),
+                    "and restart.",
+                    class_="meta",
+                )
+            )
+        else:
+            verb = "Connect another" if any(a.platform == each.platform for a in accounts) else "Connect a"
+            buttons.append(
+                el("p", el("a", f"{verb} {platform_title(each.platform)} account", href=each.href, class_="button"))
+            )
+    return el(
+        "section",
+        el("h2", "Accounts"),
+        el("ul", *rows, class_="rows")
+        if rows
+        else _empty("No account is connected", "Finished videos wait here until there is one to post to."),
+        *buttons,
+        id="accounts",
+        data_live=True,
+    )
+
+
+def _account(account: Account, connectables: Sequence[Connectable], *, now: datetime) -> Html:
+    word, tone = {
+        "connected": ("Connected", "good"),
+        "reconnect_needed": ("Must be connected again", "bad"),
+        "disconnected": ("Disconnected", "quiet"),
+    }.get(account.state, (account.state, "quiet"))
+    again = next((each for each in connectables if each.platform == account.platform and not each.missing), None)
+    return el(
+        "li",
+        el("h3", account.title or account.account_id),
+        el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
+        el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
+        el("p", account.state_because, class_="because") if account.state_because else None,
+        el("p", "Since ", when(account.connected_at, now=now), class_="meta"),
+        el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
+        data_key=account.account_id,
+        data_rev=_revision(account.state, account.title, account.state_because, str(account.connected_at)),
+    )
+
+
+def _dead_letters(overview: Overview, *, now: datetime) -> Html:
+    letters = overview.dead_letters
+    total = sum(overview.dead_letter_counts.values())
+    body: Child = _empty("None", "What is rejected, or fails too often, is kept here with its event and its reason.")
+    if letters:
+        body = el("ul", *(_dead_letter(letter, now=now) for letter in letters), class_="rows")
+    more = (
+        f"The newest {len(letters)} of {count(total)} are shown; ettametta dead list has all."
+        if total > len(letters)
+        else None
+    )
+    return el(
+        "section",
+        el("h2", "Rejected and dead letters"),
+        body,
+        el("p", more, class_="meta more") if more else None,
+        id="dead-letters",
+        data_live=True,
+    )
+
+
+def _dead_letter(letter: DeadLetter, *, now: datetime) -> Html:
+    word = "Rejected" if letter.kind == "rejected" else f"Given up after {letter.failures} failures"
+    return el(
+        "li",
+        el("h3", letter.title or letter.subject.removeprefix("ett.")),
+        el(
+            "p",
+            el("span", class_="dot", aria_hidden="true"),
+            word,
+            class_=f"stage {'warn' if letter.kind == 'rejected' else 'bad'}",
+        ),
+        el("p", letter.error, class_="because"),
+        el("p", f"By {letter.consumer}, ", when(letter.created_at, now=now), class_="meta"),
+        el("p", el("code", f"ettametta dead show {letter.id}"), class_="meta"),
+        data_key=str(letter.id),
+        data_rev="1",
+    )
+
+
+def _empty(title: str, *text: Child, command: str | None = None) -> Html:
+    return el(
+        "div",
+        el("p", title, class_="empty-title"),
+        el("p", *text),
+        el("p", el("code", command)) if command else None,
+        class_="empty",
+    )
+
+
+def _links(*pairs: tuple[str, str]) -> list[Child]:
+    parts: list[Child] = []
+    for address, name in pairs:
+        parts += [el("a", name, href=address), " "]
+    return parts
+
+
+def _revision(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,226 @@
+"""Snapshots of posts: planned, taken once, put off when the platform is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from actors.platforms import youtube
+from actors.runtime.db import Database
+from actors.tracker.measure import measure_due
+from actors.tracker.schedule import SNAPSHOTS
+from contracts.events import PostPublished
+from contracts.ids import AccountId, ItemId, PostId
+from contracts.platform import Draft
+from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
+
+
+@pytest.fixture
+async def channel(database: Database, tmp_path: Path) -> AsyncIterator[Channel]:
+    async with connected_channel(database, tmp_path, actor="tracker", time_scale=1.0) as found:
+        yield found
+
+
+async def published(channel: Channel, number: int = 1, *, account: AccountId, video_id: str = "") -> PostPublished:
+    """Write the row of a published post, and return its event."""
+    now = channel.clock.now()
+    post = PostId(f"post-{number:03}")
+    video_id = video_id or f"gone-{number:06}"
+    await channel.db.execute(
+        "insert into posts (post_id, item_id, platform, account_id, state, draft, object_key, size_bytes,"
+        " platform_post_id, correlation_id, request, published_at)"
+        " values ($1, $2, 'youtube', $3, 'published', '{}', 'k', 1, $4, $5, '{}', $6)",
+        post,
+        f"item-{number}",
+        account,
+        video_id,
+        f"c-{number}",
+        now,
+    )
+    event: PostPublished = stamped(
+        PostPublished(
+            item_id=ItemId(f"item-{number}"),
+            post_id=post,
+            platform="youtube",
+            account_id=account,
+            platform_post_id=video_id,
+            url="https://www.youtube.com/watch?v=x",
+            published_at=now,
+        )
+    )
+    return event
+
+
+async def upload(channel: Channel, account: AccountId, folder: Path) -> str:
+    """Put a real video into the sandbox and return its id."""
+    file = folder / "video.mp4"
+    file.write_bytes(b"video" * 100)
+    services = channel.services
+    adapter = youtube.YouTube(services.http, services.settings, services.tokens, services.clock)
+    draft = Draft(marker="ett1", title="T", description="", privacy="public")
+    checkpoint = await adapter.open_session(account, draft, size_bytes=500)
+
+    async def on_progress(_: int) -> None:
+        """Nothing to note."""
+
+    return (await adapter.send(account, checkpoint, file, on_progress=on_progress)).platform_post_id
+
+
+async def test_a_post_is_measured_at_once_and_then_on_schedule(channel: Channel, tmp_path: Path) -> None:
+    """A new post shows no numbers, or numbers that nobody can trace."""
+    account = await channel.connect()
+    event = await published(channel, account=account, video_id=await upload(channel, account, tmp_path))
+    assert await channel.settle(event) == "ack"
+    for age in SNAPSHOTS:
+        channel.clock._now = event.published_at + age
+        await measure_due(channel.services)
+        await measure_due(channel.services)
+    rows = await channel.db.fetch("select * from measurements order by bucket")
+    assert [row["bucket"] for row in rows] == list(range(len(SNAPSHOTS)))
+    assert [row["age_s"] for row in rows] == [int(age.total_seconds()) for age in SNAPSHOTS]
+    views = [row["views"] for row in rows]
+    assert views == sorted(views)
+    assert views[-1] > views[0] == 0
+    assert rows[0]["shares"] is None
+    assert "share" in rows[0]["absent"]["shares"]
+    assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
+    told = await channel.given("post.measured")
+    assert [event["bucket"] for event in told] == list(range(len(SNAPSHOTS)))
+    assert {event["correlation_id"] for event in told} == {"c-1"}
+    assert told[-1]["metrics"]["views"] == views[-1]
+
+
+async def test_an_event_that_comes_twice_plans_once(channel: Channel) -> None:
+    """A redelivered event measures everything anew."""
+    account = await channel.connect()
+    event = await published(channel, account=account)
+    assert await channel.settle(event) == "ack"
+    await measure_due(channel.services)
+    await channel.db.execute("delete from inbox")
+    assert await channel.settle(event, first=2) == "ack"
+    assert await channel.db.fetchval("select count(*) from measure_schedule") == len(SNAPSHOTS) - 1
+
+
+async def test_nothing_due_asks_nothing(channel: Channel) -> None:
+    """An idle tracker spends the quota."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await measure_due(channel.services)
+    for _ in range(3):
+        await measure_due(channel.services)
+    assert (await channel.state())["calls"]["youtube.videos"] == 1
+
+
+async def test_posts_are_asked_for_fifty_at_a_time(channel: Channel) -> None:
+    """A hundred posts cost a hundred calls."""
+    account = await channel.connect()
+    for number in range(120):
+        await channel.settle(await published(channel, number, account=account))
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select count(*) from measurements") == 120
+    assert (await channel.state())["calls"]["youtube.videos"] == 3
+
+
+async def test_a_death_between_asking_and_storing_loses_and_doubles_nothing(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tracker that dies leaves a post unmeasured, or told twice."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    died = kill_at(monkeypatch, "tracker.measured")
+    with pytest.raises(Killed):
+        await measure_due(channel.services)
+    assert died()
+    assert await channel.db.fetchval("select count(*) from measurements") == 0
+    await measure_due(channel.services)
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select count(*) from measurements") == 1
+    assert len(await channel.given("post.measured")) == 1
+
+
+async def test_two_trackers_measure_once(channel: Channel) -> None:
+    """Two replicas spend the quota twice and tell each number twice."""
+    account = await channel.connect()
+    for number in range(60):
+        await channel.settle(await published(channel, number, account=account))
+    await channel.fault("youtube.videos", "slow", times=4, delay_s=0.2)
+    await asyncio.gather(*(measure_due(channel.services) for _ in range(3)))
+    assert await channel.db.fetchval("select count(*) from measurements") == 60
+    assert len(await channel.given("post.measured")) == 60
+    assert (await channel.state())["calls"]["youtube.videos"] == 2
+
+
+async def test_a_post_that_is_gone_has_no_numbers(channel: Channel) -> None:
+    """A deleted post shows zeros, or holds up the others."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await measure_due(channel.services)
+    row = await channel.db.fetchrow("select views, likes, comments, shares, absent from measurements")
+    assert row is not None
+    assert (row["views"], row["likes"], row["comments"], row["shares"]) == (None, None, None, None)
+    assert set(row["absent"].values()) == {"youtube no longer shows this post"}
+
+
+async def test_an_outage_puts_a_snapshot_off(channel: Channel) -> None:
+    """An outage loses a snapshot, or is hammered every second."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await channel.fault("youtube.videos", "status", status=503)
+    await measure_due(channel.services)
+    await measure_due(channel.services)
+    assert (await channel.state())["calls"]["youtube.videos"] == 1
+    assert await channel.db.fetchval("select count(*) from measurements") == 0
+    channel.clock.turn(60)
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select age_s from measurements") == 60
+
+
+async def test_a_spent_quota_puts_snapshots_off_to_the_next_day(channel: Channel) -> None:
+    """A spent quota is asked for every minute of the day."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await channel.fault("youtube.videos", "quota")
+    await measure_due(channel.services)
+    due = await channel.db.fetchval("select min(due_at) from measure_schedule where bucket = 0")
+    assert due == youtube.next_quota_day(channel.clock.now())
+
+
+async def test_a_lost_permission_puts_snapshots_off(channel: Channel) -> None:
+    """A disconnected account is asked for every second."""
+    account = await channel.connect(life_s=1)
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await channel.fault("oauth.token", "status", status=400, reason="invalid_grant")
+    await measure_due(channel.services)
+    due = await channel.db.fetchval("select min(due_at) from measure_schedule where bucket = 0")
+    assert due == channel.clock.now() + timedelta(hours=1)
+    await channel.connect()
+    channel.clock.turn(3601)
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select count(*) from measurements") == 1
+
+
+async def test_a_refusal_is_kept_as_the_reason(channel: Channel) -> None:
+    """A snapshot that the platform refuses for good is asked for ever."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    await channel.fault("youtube.videos", "status", status=400, reason="invalidFilters")
+    await measure_due(channel.services)
+    row = await channel.db.fetchrow("select views, absent from measurements")
+    assert row is not None
+    assert row["views"] is None
+    assert "invalidFilters" in row["absent"]["views"]
+
+
+async def test_snapshots_missed_while_nothing_ran_are_taken_as_one(channel: Channel) -> None:
+    """After an outage each post gets many equal numbers at one moment."""
+    account = await channel.connect()
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    channel.clock.turn(2 * 3600)
+    await measure_due(channel.services)
+    rows = await channel.db.fetch("select bucket, age_s from measurements")
+    assert [tuple(row) for row in rows] == [(2, 7200)]
+    assert await channel.db.fetchval("select min(bucket) from measure_schedule") == 3

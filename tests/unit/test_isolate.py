@@ -1,0 +1,214 @@
+"""Media work in a child process: every way in which the child can end has one clear outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from msgspec import Struct
+
+from actors.runtime.isolate import ChildFailed, run_isolated
+from contracts.errors import Reject, Retry
+
+ROOT = Path(__file__).parents[2]
+MEMORY_BYTES = 256 << 20
+
+PARENT = """
+import asyncio, sys, isolated_child as c
+from actors.runtime.isolate import run_isolated
+ask = c.Ask(pid_file=sys.argv[1])
+asyncio.run(run_isolated('isolated_child', ask, result=c.Told, deadline_s=60, memory_bytes=1 << 28))
+"""
+
+
+class Ask(Struct, frozen=True):
+    file: str = ""
+    pid_file: str = ""
+
+
+class Told(Struct, frozen=True):
+    text: str = ""
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Write a child module whose handler has the given body; return its name."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def write(body: str) -> str:
+        name = "isolated_child"
+        (tmp_path / f"{name}.py").write_text(
+            "import ctypes, os, signal, subprocess, sys, time\n"
+            "from pathlib import Path\n"
+            "from msgspec import Struct\n"
+            "from actors.runtime import isolate\n"
+            "from contracts.errors import Reject, Retry\n"
+            "class Ask(Struct, frozen=True):\n    file: str = ''\n    pid_file: str = ''\n"
+            "class Told(Struct, frozen=True):\n    text: str = ''\n"
+            "def handle(ask, progress):\n" + textwrap.indent(textwrap.dedent(body), "    ") + "\n"
+            "if __name__ == '__main__':\n    isolate.serve(Ask, handle)\n"
+        )
+        return name
+
+    return write
+
+
+async def ask(module: str, request: Ask | None = None, *, deadline_s: float = 20.0) -> Told:
+    return await run_isolated(
+        module, request or Ask(), result=Told, deadline_s=deadline_s, memory_bytes=MEMORY_BYTES, what="the test"
+    )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Poll a real condition, at most 10 s."""
+    async with asyncio.timeout(10):
+        while not condition():  # other processes send no event
+            await asyncio.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def test_result_comes_back_whole(child: Callable[[str], str]) -> None:
+    """Names with any character reach the child as data; a long result is not cut."""
+    name = "-dash quote'\" \n ü.mp4"
+    module = child("return Told(ask.file * 20_000 + str(len(sys.argv)))")
+    assert (await ask(module, Ask(file=name))).text == name * 20_000 + "1"
+
+
+async def test_progress_arrives_in_order(child: Callable[[str], str]) -> None:
+    """A person sees how far a render is."""
+    seen: list[str] = []
+
+    async def note(body: bytes) -> None:
+        seen.append(json.loads(body)["text"])
+
+    module = child("for i in range(5): progress(Told(str(i)))\nreturn Told('end')")
+    await run_isolated(module, Ask(), result=Told, deadline_s=20, memory_bytes=MEMORY_BYTES, on_progress=note)
+    assert seen == ["0", "1", "2", "3", "4"]
+
+
+async def test_library_chatter_is_no_answer_and_not_shown(
+    child: Callable[[str], str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What libav prints neither breaks the protocol nor lands on the user's terminal."""
+    module = child(
+        "os.write(1, b'chatter on stdout\\n'); print('more', flush=True); os.write(2, b'x' * 300_000)\n"
+        "return Told('ok')"
+    )
+    assert (await ask(module)).text == "ok"
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "text"),
+    [
+        ("raise Reject('no video', mend='send a video')", Reject, "no video. send a video"),
+        ("raise Retry('the network is away', delay_s=7.0)", Retry, "the network is away"),
+        ("os.abort()", Reject, "the test crashed (SIGABRT)"),
+        ("ctypes.string_at(0)", Reject, "the test crashed (SIGSEGV)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", Retry, "killed from outside (SIGKILL)"),
+        ("raise ZeroDivisionError('a bug')", ChildFailed, "ZeroDivisionError: a bug"),
+        ("os._exit(3)", ChildFailed, "exit status 3"),
+        ("x = bytearray(512 << 20)", Reject, "more than 256 MiB of memory"),
+    ],
+)
+async def test_each_end_has_its_outcome(
+    child: Callable[[str], str], body: str, kind: type[Exception], text: str
+) -> None:
+    """A crash never passes for a result, and a bug never passes for bad media."""
+    with pytest.raises(kind) as caught:
+        await ask(child(body))
+    assert text in str(caught.value)
+    if isinstance(caught.value, Retry) and "network" in text:
+        assert caught.value.delay_s == 7.0
+
+
+async def test_resident_memory_is_watched_where_rlimit_data_is_not(child: Callable[[str], str]) -> None:
+    """Shared mappings escape RLIMIT_DATA; the parent still stops the child before the machine swaps."""
+    module = child(
+        "import mmap\nm = mmap.mmap(-1, 512 << 20)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(60)"
+    )
+    with pytest.raises(Reject, match="more than 256 MiB"):
+        await ask(module)
+
+
+async def test_deadline_ends_the_whole_process_group(child: Callable[[str], str], tmp_path: Path) -> None:
+    """A hung file frees its slot, and no grandchild of it lives on."""
+    pids = tmp_path / "pids"
+    module = child(
+        "p = subprocess.Popen(['sleep', '300'])\n"
+        "Path(ask.pid_file).write_text(f'{os.getpid()} {p.pid}')\nsignal.pause()"
+    )
+    with pytest.raises(Reject, match="took longer than 3 s"):
+        await ask(module, Ask(pid_file=str(pids)), deadline_s=3)
+    own, grandchild = map(int, pids.read_text().split())
+    await until(lambda: gone(own) and gone(grandchild))
+
+
+async def test_cancelling_kills_the_child(child: Callable[[str], str], tmp_path: Path) -> None:
+    """Stopping the actor stops its work at once."""
+    pid_file = tmp_path / "pid"
+    module = child("Path(ask.pid_file).write_text(str(os.getpid()))\nsignal.pause()")
+    task = asyncio.create_task(ask(module, Ask(pid_file=str(pid_file))))
+    await until(lambda: pid_file.exists() and pid_file.read_text() != "")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gone(int(pid_file.read_text()))
+
+
+@pytest.mark.parametrize("hold", ["signal.pause()", "ctypes.PyDLL(None).sleep(300)"])
+async def test_child_dies_with_a_killed_parent(child: Callable[[str], str], tmp_path: Path, hold: str) -> None:
+    """After kill -9 of an actor no child works on, even one whose library holds the interpreter's lock."""
+    pid_file = tmp_path / "pid"
+    child(f"Path(ask.pid_file).write_text(str(os.getpid()))\n{hold}")
+    parent = subprocess.Popen(  # noqa: ASYNC220  # starts at once
+        [
+            sys.executable,
+            "-c",
+            PARENT,
+            str(pid_file),
+        ],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    try:
+        await until(lambda: pid_file.exists() and pid_file.read_text() != "")
+        pid = int(pid_file.read_text())
+        assert not gone(pid)
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()  # noqa: ASYNC251, RUF100  # reaped at once
+    await until(lambda: gone(pid))
+
+
+async def test_secrets_stay_in_the_parent(child: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hostile file that takes over the decoder finds no token in the environment."""
+    monkeypatch.setenv("GOOGLE_CLIENT_SECRET", "hush")
+    assert (await ask(child("return Told(' '.join(os.environ.values()))"))).text.count("hush") == 0
+
+
+async def test_the_loop_stays_free(child: Callable[[str], str]) -> None:
+    """Heartbeats go on while a child works."""
+    longest_s = 0.0
+    task = asyncio.create_task(ask(child("x = 0\nfor i in range(3_000_000): x += i\nreturn Told('ok')")))
+    while not task.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.01)
+        longest_s = max(longest_s, time.monotonic() - before)
+    assert task.result().text == "ok"
+    assert longest_s < 0.5

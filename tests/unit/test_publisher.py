@@ -1,0 +1,189 @@
+"""From an event to a draft and an account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from actors.platforms.youtube import LIMITS, check_draft
+from actors.publisher.draft import as_request, make_draft, marker_of, post_id_of, privacy_note
+from actors.publisher.posts import Account, choose_account
+from contracts.errors import Reject
+from contracts.events import Destination, PostRequested, RenderCompleted
+from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId
+from contracts.media import Rendition
+from contracts.platform import Draft
+from contracts.rights import RightsRecord, attribution_text
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+RIGHTS = RightsRecord(licence="CC-BY-4.0", title="Reef", author="Ann", source_url="https://archive.org/details/reef")
+TO_YOUTUBE = Destination(platform="youtube")
+
+
+def request(**changes: Any) -> PostRequested:
+    values: dict[str, Any] = {
+        "item_id": ItemId("internet_archive:reef"),
+        "key": ObjectKey("renditions/ab/abcd.mp4"),
+        "rights": RIGHTS,
+        "destination": TO_YOUTUBE,
+        "title": "A reef",
+    }
+    return PostRequested(**{**values, **changes})
+
+
+def drafted(**changes: Any) -> Draft:
+    return make_draft(request(**changes), limits=LIMITS, now=NOW)
+
+
+def test_a_render_and_a_request_become_one_form() -> None:
+    """If this fails, a post that waited loses its words or its place in the correlation when it goes on."""
+    event = RenderCompleted(
+        event_id=EventId("e"),
+        correlation_id=CorrelationId("c"),
+        item_id=ItemId("i"),
+        rendition=Rendition(
+            item_id=ItemId("i"),
+            plan_id=PlanId("p"),
+            key=ObjectKey("k"),
+            sha256="0",
+            size_bytes=1,
+            width_px=1,
+            height_px=1,
+            duration_us=1,
+            frames=1,
+            has_audio=False,
+            engine="e",
+        ),
+        rights=RIGHTS,
+        title="T",
+        description="D",
+        hashtags=("a",),
+        destination=TO_YOUTUBE,
+    )
+    found = as_request(event)
+    assert found is not None
+    assert (found.event_id, found.correlation_id, found.key) == ("e", "c", "k")
+    assert (found.title, found.description, found.hashtags) == ("T", "D", ("a",))
+
+
+def test_a_video_without_a_destination_is_kept() -> None:
+    """If this fails, videos are posted that nobody asked to post."""
+    event = RenderCompleted(
+        item_id=ItemId("i"),
+        rendition=Rendition(
+            item_id=ItemId("i"),
+            plan_id=PlanId("p"),
+            key=ObjectKey("k"),
+            sha256="0",
+            size_bytes=1,
+            width_px=1,
+            height_px=1,
+            duration_us=1,
+            frames=1,
+            has_audio=False,
+            engine="e",
+        ),
+        rights=RIGHTS,
+    )
+    assert as_request(event) is None
+
+
+def test_a_post_has_one_id_and_one_marker_whatever_the_account() -> None:
+    """If this fails, one item is posted twice when the account changes."""
+    one = post_id_of(request())
+    other = post_id_of(request(destination=Destination(platform="youtube", account_id=AccountId("youtube:UC1"))))
+    assert one == other
+    assert post_id_of(request(item_id=ItemId("x"))) != one
+    assert marker_of(one) == "ett" + one.replace("-", "")[:16]
+
+
+def test_the_attribution_is_added_once() -> None:
+    """If this fails, a licence that asks for a credit is broken, or the credit stands there twice."""
+    credit = attribution_text(RIGHTS)
+    assert drafted(description="Words").description == f"Words\n\n{credit}"
+    assert drafted(description=f"Words\n\n{credit}").description == f"Words\n\n{credit}"
+
+
+def test_a_description_that_is_too_long_loses_words_and_not_its_credit() -> None:
+    """If this fails, long descriptions lose the credit that the licence asks for, or are refused."""
+    credit = attribution_text(RIGHTS)
+    draft = drafted(description="ü" * 4000 + f"\n\n{credit}")
+    assert draft.description.endswith(f"…\n\n{credit}")
+    assert 4900 < len(draft.description.encode()) <= 5000
+    check_draft(draft, size_bytes=1)
+
+
+@pytest.mark.parametrize("title", ["word " * 40, "x" * 300, "a b " + "c" * 200])
+def test_a_title_that_is_too_long_is_cut_and_marked(title: str) -> None:
+    """If this fails, works with long names can never be posted."""
+    draft = drafted(title=title)
+    assert len(draft.title) <= 100
+    assert draft.title.endswith("…")
+    check_draft(draft, size_bytes=1)
+
+
+def test_a_missing_title_is_taken_from_the_work() -> None:
+    """If this fails, a post without a title is refused although the work has one."""
+    assert drafted(title="").title == "Reef"
+
+
+def test_tags_that_do_not_fit_are_left_out_whole() -> None:
+    """If this fails, too many hashtags make YouTube refuse the post."""
+    draft = drafted(hashtags=("#sea", "sea", "", "deep sea", "x" * 600, *(f"tag{number:04}" for number in range(200))))
+    assert draft.tags[:3] == ("sea", "deep sea", "tag0000")
+    assert len(draft.tags) > 30
+    check_draft(draft, size_bytes=1)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "offset", "expected"),
+    [
+        ("public", None, ("public", None)),
+        ("private", 3600, ("private", NOW + timedelta(hours=1))),
+        ("public", 3600, ("private", NOW + timedelta(hours=1))),
+        ("private", -3600, ("public", None)),
+        ("unlisted", None, ("unlisted", None)),
+        ("unlisted", 3600, ("unlisted", NOW + timedelta(hours=1))),
+    ],
+)
+def test_a_time_schedules_and_a_past_time_publishes(
+    privacy: Any, offset: int | None, expected: tuple[Any, Any]
+) -> None:
+    """If this fails, a scheduled video is public at once, or a late one stays hidden. Unlisted is refused later."""
+    at = None if offset is None else NOW + timedelta(seconds=offset)
+    draft = drafted(destination=Destination(platform="youtube", privacy=privacy, publish_at=at))
+    assert (draft.privacy, draft.publish_at) == expected
+
+
+def test_a_privacy_that_differs_is_said() -> None:
+    """If this fails, a channel whose uploads are locked looks healthy."""
+    draft = drafted(destination=Destination(platform="youtube", privacy="public"))
+    assert "locked private" in privacy_note(draft, "private")
+    assert privacy_note(draft, "public") == ""
+    assert privacy_note(draft, None) == ""
+
+
+def account(name: str, state: str = "connected") -> Account:
+    return Account(account_id=AccountId(name), state=state, state_because="")
+
+
+def test_the_one_connected_account_is_used() -> None:
+    """If this fails, people with one channel have to name it."""
+    accounts = [account("youtube:a", "reconnect_needed"), account("youtube:b")]
+    chosen = choose_account(accounts, wanted=None, platform="youtube")
+    assert chosen is not None
+    assert chosen.account_id == "youtube:b"
+
+
+def test_an_account_that_was_named_is_waited_for() -> None:
+    """If this fails, a video meant for one channel is posted to another."""
+    accounts = [account("youtube:a", "reconnect_needed"), account("youtube:b")]
+    assert choose_account(accounts, wanted=AccountId("youtube:a"), platform="youtube") is None
+
+
+def test_several_accounts_need_a_name() -> None:
+    """If this fails, a video lands on whichever channel comes first."""
+    with pytest.raises(Reject, match="youtube:a, youtube:b"):
+        choose_account([account("youtube:a"), account("youtube:b")], wanted=None, platform="youtube")
