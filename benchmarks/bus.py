@@ -25,11 +25,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import nats
+from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeout
 
-from actors.runtime.app import connect, open_services, subscribe
+from actors.runtime.app import connect, open_services
+from actors.runtime.consumer import PullConsumer
 from actors.runtime.ledger import Attempts, Tx
 from actors.runtime.log import setup_logging
+from actors.runtime.outcome import process
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services, Work
 from contracts.codec import decode, encode, new_event_id, subject_of
@@ -134,12 +137,15 @@ async def consume_ours(settings: Settings, seen: Seen, *, ledger: bool) -> None:
         if not ledger:
             object.__setattr__(services, "ledger", NoLedger())
 
-        def answered(work: Work[Any]) -> None:
+        async def take(message: Msg) -> None:
+            work = await process(message, CONSUMER, handle, services, always_check=False)
             seen.add(float(work.event.candidate.description))
 
-        subscribe(bus.broker, CONSUMER, handle, services, answered=answered)
-        await bus.broker.start()
+        consumer = PullConsumer(bus.client, CONSUMER, take)
+        running = asyncio.create_task(consumer.run())
         await seen.done.wait()
+        running.cancel()
+        await consumer.drain(deadline_s=1.0)
 
 
 def child(way: str, settings: Settings, wanted: int) -> dict[str, Any]:
@@ -211,7 +217,7 @@ async def run_way(stack: Stack, folder: Path, way: str, count: int, *, rate: flo
 
 
 def median(results: Sequence[dict[str, Any]], key: str) -> float:
-    return statistics.median(result[key] for result in results)
+    return float(statistics.median(result[key] for result in results))
 
 
 async def main_run(messages: int, rate: float, seconds: float, rounds: int) -> None:

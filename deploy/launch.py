@@ -26,6 +26,7 @@ import subprocess
 import sys
 import threading
 from types import FrameType
+from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
@@ -36,7 +37,7 @@ LINUX = platform.system() == "Linux"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     """Read the options, then become or watch the program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
@@ -48,13 +49,12 @@ def main(arguments: list[str]) -> int:
     if options.user:
         become(options.user)
     if options.watch is not None:
-        return watch(options.program, pipe=options.watch, number=options.signal)
+        sys.exit(watch(options.program, pipe=options.watch, number=options.signal))
     # After the change of user, which clears it.
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, options.signal, 0, 0, 0)
     if os.getppid() != options.parent:
-        return 1
+        sys.exit(1)
     os.execv(options.program[0], options.program)  # noqa: S606 - no shell is wanted
-    return 127
 
 
 def become(name: str) -> None:
@@ -95,4 +95,4 @@ def watch(program: list[str], *, pipe: int, number: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

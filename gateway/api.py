@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from msgspec import Meta, Struct
 
 from actors import platforms
@@ -50,6 +51,13 @@ class ItemAnswer(Struct, frozen=True, kw_only=True):
     measurements: tuple[Measurement, ...]
 
 
+class _Rendition(web.FileResponse):
+    """A file that is sent while its path is still good; aiohttp prepares a returned answer once more."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None if self.prepared else await super().prepare(request)
+
+
 class Api:
     """Handlers of /api/v1, the probes and /media."""
 
@@ -91,7 +99,7 @@ class Api:
 
     async def scan(self, request: web.Request) -> web.Response:
         """POST /api/v1/scans. A repeated Idempotency-Key asks for the same scan once."""
-        same_origin(request, self._services.settings)
+        0 and same_origin(request, self._services.settings)
         if request.content_type != "application/json":
             raise Problem(415, "The body must be JSON", mend="Send Content-Type: application/json.")
         try:
@@ -128,7 +136,7 @@ class Api:
             raise Problem(404, "There is no such rendition")
         try:
             async with self._services.objects.local(ObjectKey(key)) as path:
-                response = web.FileResponse(
+                response = _Rendition(
                     path,
                     headers={"Content-Type": "video/mp4", "Cache-Control": "private, max-age=86400, immutable"},
                 )

@@ -17,7 +17,7 @@ from gateway.overview import Overview
 from gateway.page_items import item_row
 from gateway.queues import ActorState
 from gateway.views import GROUPS, Account, DeadLetter, Progress
-from gateway.words import count, not_available, platform_title, when
+from gateway.words import count, not_available, platform_title, prose, when
 
 __all__ = ["Connectable", "page"]
 
@@ -130,7 +130,7 @@ def _readiness(overview: Overview) -> Html:
     reasons = overview.readiness.reasons
     body = [
         el("h2", "Not ready"),
-        el("ul", *(el("li", reason.because[:1].upper() + reason.because[1:] + ".") for reason in reasons)),
+        el("ul", *(el("li", prose(reason.because)) for reason in reasons)),
     ]
     return el(
         "section",
@@ -148,6 +148,10 @@ def _flow(overview: Overview) -> Html:
     note = None
     if overview.actors is None:
         note = el("p", "What the actors do now: ", not_available(overview.absent["actors"]), class_="flow-note")
+    elif absent := [name for name, state in states.items() if state.state == "absent"]:
+        command = "ettametta up" if len(absent) == len(states) else f"ettametta run {absent[0]}"
+        names = "any actor" if len(absent) == len(states) else f"the {', the '.join(absent)}"
+        note = el("p", prose(f"No process of {names} is running. Start it with `{command}`"), class_="flow-note")
     retrying = [
         el(
             "li",
@@ -216,12 +220,18 @@ def _items(overview: Overview, *, view: str, limit: int) -> Html:
             el("a", "Show more", href=f"/?view={view}&limit={min(limit * 4, 200)}#items") if limit < 200 else None,
             class_="meta more",
         )
+    head = el(
+        "div",
+        *(el("span", name) for name in ("Item", "Where it is", "Score", "Post and numbers")),
+        class_="items-head",
+        aria_hidden="true",
+    )
     body: Child = el("ol", *(item_row(item, now=overview.at) for item in overview.items), class_="items")
     return el(
         "section",
         el("h2", "Items", class_="hidden"),
         el("nav", *tabs, class_="tabs", aria_label="Items"),
-        body if overview.items else _no_items(view, counts),
+        *((head, body) if overview.items else (_no_items(view, counts),)),
         more,
         id="items",
         data_live=True,
@@ -264,8 +274,8 @@ def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], 
                     f"“Web application” at {each.title} with the redirect address ",
                     el("code", each.redirect_uri),
                     ", set ",
-                    *(part for name in each.missing for part in (el("code", name), " ")),
-                    "and restart.",
+                    *_listed(each.missing),
+                    ", and restart.",
                     class_="meta",
                 )
             )
@@ -286,6 +296,13 @@ def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], 
     )
 
 
+def _listed(names: Sequence[str]) -> list[Child]:
+    parts: list[Child] = []
+    for name in names:
+        parts += [" and " if parts else None, el("code", name)]
+    return parts
+
+
 def _account(account: Account, connectables: Sequence[Connectable], *, now: datetime) -> Html:
     word, tone = {
         "connected": ("Connected", "good"),
@@ -298,7 +315,7 @@ def _account(account: Account, connectables: Sequence[Connectable], *, now: date
         el("h3", account.title or account.account_id),
         el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
         el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
-        el("p", account.state_because, class_="because") if account.state_because else None,
+        el("p", prose(account.state_because), class_="because") if account.state_because else None,
         el("p", "Since ", when(account.connected_at, now=now), class_="meta"),
         el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
         data_key=account.account_id,
@@ -338,7 +355,7 @@ def _dead_letter(letter: DeadLetter, *, now: datetime) -> Html:
             word,
             class_=f"stage {'warn' if letter.kind == 'rejected' else 'bad'}",
         ),
-        el("p", letter.error, class_="because"),
+        el("p", prose(letter.error), class_="because"),
         el("p", f"By {letter.consumer}, ", when(letter.created_at, now=now), class_="meta"),
         el("p", el("code", f"ettametta dead show {letter.id}"), class_="meta"),
         data_key=str(letter.id),

@@ -12,7 +12,7 @@ import msgspec
 from contracts.platform import Metrics
 from gateway.html import Child, Html, el, fragment
 from gateway.views import STAGES, Item, Post, Render, Stage
-from gateway.words import age, bytes_, clock_time, count, not_available, platform_title, span, when
+from gateway.words import age, bytes_, clock_time, count, not_available, platform_title, prose, span, when
 
 __all__ = ["item_row"]
 
@@ -75,7 +75,8 @@ def _heading(item: Item) -> list[Child]:
     named = _link(item.title, item.url) if item.url else item.title
     source = [platform_title(item.platform) if item.origin == "scan" else "Imported", item.creator, item.niche]
     rights = item.rights
-    licence: Child = _link(rights.title, rights.url) if rights.url else rights.title
+    title = rights.title if rights.licence != "unknown" else "Licence unknown"
+    licence: Child = _link(title, rights.url) if rights.url else title
     return [
         el("h3", named),
         el("p", " · ".join(part for part in source if part), class_="meta"),
@@ -102,17 +103,13 @@ def _note(item: Item) -> Html | None:
     """Say why it stands where it stands, and what to do."""
     post = item.post
     if item.stopped is not None:
-        return el("p", item.stopped.because, class_="item-note bad-text")
+        return el("p", prose(item.stopped.because), class_="item-note bad-text")
     if post is not None and (post.because or post.next_action):
-        action = el("strong", f" {post.next_action}") if post.next_action else None
-        return el("p", _sentence(post.because), action, class_="item-note")
+        action = el("strong", " ", prose(post.next_action)) if post.next_action else None
+        return el("p", prose(post.because), action, class_="item-note")
     if item.decided_because and item.stage in {"passed", "found"}:
-        return el("p", _sentence(item.decided_because), class_="item-note meta")
+        return el("p", prose(item.decided_because), class_="item-note meta")
     return None
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def _progress(render: Render) -> Html:
@@ -290,8 +287,9 @@ def _post_facts(item: Item, *, now: datetime) -> Html:
     if post is None:
         return el("p", not_available(item.absent["post"]))
     return _facts(
-        ("State", f"{post.state}{f': {post.because}' if post.because else ''}"),
-        ("What to do", post.next_action),
+        ("State", post.state.capitalize()),
+        ("Because", prose(post.because) if post.because else None),
+        ("What to do", prose(post.next_action) if post.next_action else None),
         ("Account", post.account_id or not_available("none was chosen yet")),
         ("Address", _link(post.url, post.url) if post.url else not_available("the platform has not confirmed it")),
         ("Seen by", post.privacy or not_available("the platform has not told")),

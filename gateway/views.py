@@ -332,7 +332,7 @@ def _absent(row: Row, *, now: datetime) -> dict[str, str]:
     }.get(stage)
     if row["score"] is None:
         imported = row["origin"] == "import"
-        absent["score"] = "imports are not scored" if imported else ended or "the ranker has not looked at it yet"
+        absent["score"] = "imports are not scored" if imported else ended or "it is not ranked yet"
     if row["rendition"] is None:
         waiting = {
             "found": "it is not chosen yet",
@@ -342,7 +342,10 @@ def _absent(row: Row, *, now: datetime) -> dict[str, str]:
         absent["rendition"] = ended or waiting or "none was stored for this item"
     if row["post_id"] is None:
         kept = "no destination was named, so it is kept here" if stage == "kept" else None
-        waiting = "the publisher has not taken it yet" if stage == "publishing" else "the video is not finished"
+        waiting = {
+            "found": "it is not chosen yet",
+            "publishing": "the publisher has not taken it yet",
+        }.get(stage, "the video is not finished")
         absent["post"] = ended or kept or waiting
     if row["measured_at"] is None:
         absent["numbers"] = _why_no_numbers(row, ended=ended, now=now)

@@ -20,6 +20,7 @@ from actors.runtime.settings import Settings
 from actors.runtime.telemetry import count, observe
 from gateway.html import document, el
 from gateway.overview import DATABASE_ERRORS
+from gateway.words import prose
 
 __all__ = ["Problem", "answer", "guard_host", "page_of", "same_origin", "secure", "show_problems"]
 
@@ -87,7 +88,7 @@ def page_of(problem: Problem) -> str:
             el("p", f"Error {problem.status}", class_="notice-kind"),
             el("h1", problem.title),
             el("p", problem.detail, class_="notice-detail") if problem.detail else None,
-            el("p", problem.mend) if problem.mend else None,
+            el("p", prose(problem.mend)) if problem.mend else None,
             el("p", el("a", label, href=address, class_="button")),
             class_="notice",
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from gateway.html import Html, el, fragment
+from gateway.html import Child, Html, el, fragment
 
-__all__ = ["age", "ago", "bytes_", "clock_time", "count", "not_available", "platform_title", "span", "when"]
+__all__ = ["age", "ago", "bytes_", "clock_time", "count", "not_available", "platform_title", "prose", "span", "when"]
 
 _TITLES: Final = {"youtube": "YouTube", "tiktok": "TikTok"}
 
@@ -54,6 +54,14 @@ def when(moment: datetime, *, now: datetime) -> Html:
 def not_available(because: str) -> Html:
     """Say that a value is not known, and why. Never a dash, never a zero."""
     return el("span", fragment("Not available, because ", because), class_="absent")
+
+
+def prose(text: str) -> Html:
+    """Write a message as a sentence; what stands between backticks is code."""
+    whole = text[:1].upper() + text[1:]
+    whole += "" if whole.endswith((".", "!", "?")) or not whole else "."
+    parts: list[Child] = [el("code", part) if at % 2 else part for at, part in enumerate(whole.split("`"))]
+    return fragment(*parts)
 
 
 def platform_title(name: str | None) -> str:

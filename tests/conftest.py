@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from yarl import URL
 
 from actors.runtime.db import Database, open_database
 from actors.runtime.settings import Settings
@@ -65,3 +66,12 @@ def settings_of(nats_urls: dict[str, str], database_url: str, tmp_path: Path) ->
         )
 
     return make
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[URL]:
+    """Address of the sandbox platforms, empty."""
+    from deploy.sandbox.server import running
+
+    async with running(tmp_path / "sandbox") as url:
+        yield url

@@ -88,11 +88,14 @@ def fetch(request: FetchRequest, _progress: isolate.Progress) -> Fetched:
     except yt_dlp.utils.DownloadError as error:
         raise _named(error) from error
     info = next(iter(info.get("entries") or [info]))
+    title = str(info.get("title") or "")
+    if info.get("extractor") in {"generic", "html5"}:
+        title = title.removesuffix(" (1)")  # it numbers the players of a page
     files = [path for path in Path(request.folder).iterdir() if path.is_file() and path.stat().st_size]
     if not files:
         raise Reject(f"no video of at most {request.max_bytes >> 20} MiB was found there", mend="import another one")
     tags = tuple(str(tag) for tag in info.get("tags") or ())
-    return Fetched(str(files[0]), str(info.get("title") or ""), str(info.get("description") or ""), tags)
+    return Fetched(str(files[0]), title, str(info.get("description") or ""), tags)
 
 
 def _named(error: Any) -> Exception:

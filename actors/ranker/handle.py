@@ -33,7 +33,7 @@ Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 30.0
 MOST_WAITS: Final = 11
-"""Waits in a row without a further candidate, two and a half minutes in all: longer than any backoff but the last."""
+"""Waits in a row without a further candidate: 2.5 minutes in all, more than all retries of one candidate take."""
 
 
 class Row(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from actors.renderer.media import Tally, decoded, opened, why
 from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at, spans
 from contracts.errors import Reject
-from contracts.plan import AudioTrack, Plan
+from contracts.plan import Plan
 
 __all__ = ["Cut", "Mixer", "Samples", "aligned", "cuts", "read"]
 
@@ -32,6 +32,7 @@ GAP_S: Final = 0.04
 """Timestamps that stray less than this from the count of samples are jitter; more is a gap or an overlap."""
 _SEEK_FROM_US: Final = 3_000_000
 _US: Final = 1_000_000
+_NOTHING: Final[Samples] = np.zeros((2, 0), np.float32)
 _SILENCE_BLOCK: Final = SAMPLE_RATE_HZ
 
 
@@ -133,7 +134,7 @@ class _Tape:
 
     def __init__(self, blocks: Iterator[Samples]) -> None:
         self._blocks = blocks
-        self._rest: Samples = np.zeros((2, 0), np.float32)
+        self._rest: Samples = _NOTHING
 
     def take(self, count: int) -> Samples:
         taken = np.zeros((2, count), np.float32)
@@ -199,7 +200,10 @@ class _Run:
         self.ends = began
         self._kind = _kind(first)
         self._at = at
-        self._resampler = AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE_HZ)
+        # Mono goes to both sides at its own level; of more channels the sum stays within full scale.
+        layout = "mono" if first.layout.nb_channels == 1 else "stereo"
+        options = {"rematrix_maxval": "1.0"}
+        self._resampler = AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ, options=options)
 
     def goes_on(self, frame: AudioFrame, began: Fraction) -> bool:
         return _kind(frame) == self._kind and abs(began - self.ends) <= GAP_S
@@ -214,10 +218,10 @@ class _Run:
 
     def _out(self, frames: list[AudioFrame]) -> tuple[Samples, int]:
         blocks = [frame.to_ndarray() for frame in frames if frame is not None]
-        joined = np.concatenate(blocks, axis=1) if blocks else np.zeros((2, 0))
+        joined = np.concatenate(blocks, axis=1).astype(np.float32, copy=False) if blocks else _NOTHING
         at = self._at
         self._at += joined.shape[1]
-        return joined.astype(np.float32, copy=False), at
+        return np.broadcast_to(joined, (2, joined.shape[1])), at
 
 
 def _kind(frame: AudioFrame) -> tuple[str, str, int]:

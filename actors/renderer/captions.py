@@ -25,12 +25,15 @@ LINE_SPACING: Final = 1.18
 _SIZE_MIN_PX: Final = 8
 _KEPT: Final = 8
 
-Mask = NDArray[np.float32]
+Mask = NDArray[np.float64]
 """(height, width), 0..1."""
 
 
 class Stamp(Struct, frozen=True):
-    """A drawn state, ready to blend: plane = plane * keep / 255 + ink. row, column, both even: where the luma box begins."""
+    """A drawn state, ready to blend: plane = plane * keep / 255 + ink.
+
+    row, column: where the luma box begins, both even; keep, ink: luma, then chroma.
+    """
 
     row: int
     column: int
@@ -118,7 +121,7 @@ class _Drawing:
         self._draws = [ImageDraw.Draw(mask) for mask in self._masks]
 
     def line(self, line: Line, baseline: float, word: int | None) -> None:
-        """Draw one line, centred. Each piece is shaped by itself; lines that read right to left are laid from the right."""
+        """Draw one line, centred; one that reads right to left from the right. Each piece is shaped by itself."""
         measure = self._font.getlength
         space = measure(" ")
         widths = [measure(piece.text) for piece in line]
@@ -144,20 +147,18 @@ class _Drawing:
         left, top = (min(box[side] for box in boxes) // 2 * 2 for side in (0, 1))
         right, bottom = (-(-max(box[side] for box in boxes) // 2) * 2 for side in (2, 3))
         outline, fill, spoken = (
-            np.asarray(mask.crop((left, top, right, bottom)), dtype=np.float32) / 255 for mask in self._masks
+            np.asarray(mask.crop((left, top, right, bottom)), dtype=np.float64) / 255 for mask in self._masks
         )
         layers = (
             (outline, luma_chroma(style.outline)),
             (fill, luma_chroma(style.fill)),
             (spoken, luma_chroma(style.highlight or style.fill)),
         )
-        keep = np.ones_like(outline)
-        inks = [np.zeros_like(outline) for _ in range(3)]
-        for mask, colour in layers:
-            keep *= 1 - mask
-            for ink, level in zip(inks, colour, strict=True):
-                ink += mask * (level - ink)
-        # `ink` so far is premultiplied by what covers it: each layer went over the ones before it.
+        keep: Mask = np.ones_like(outline)
+        inks: list[Mask] = [np.zeros_like(outline) for _ in range(3)]
+        for mask, colour in layers:  # each over the ones before it; inks are premultiplied
+            keep = keep * (1 - mask)
+            inks = [ink + mask * (level - ink) for ink, level in zip(inks, colour, strict=True)]
         return Stamp(
             row=top,
             column=left,

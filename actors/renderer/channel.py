@@ -12,8 +12,8 @@ __all__ = ["Channel", "Stopped"]
 T = TypeVar("T")
 
 
-class Stopped(Exception):  # noqa: N818  # a signal, not an error
-    """The other side wants no more."""
+class Stopped(Exception):
+    """The other side wants no more. A signal, not an error."""
 
 
 class Channel(Generic[T]):

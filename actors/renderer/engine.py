@@ -64,8 +64,7 @@ def render(request: RenderRequest, progress: Callable[[Progressed], None]) -> Re
     """
     check(request.plan)
     cv2.setNumThreads(1)
-    out = Path(request.out)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = Path(request.part)
     try:
         notes = _Render(request, progress).write(part)
         plan = request.plan
@@ -82,7 +81,7 @@ def render(request: RenderRequest, progress: Callable[[Progressed], None]) -> Re
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         size_bytes = part.stat().st_size
-        part.replace(out)
+        part.replace(request.out)
     finally:
         part.unlink(missing_ok=True)
     return Rendered(
@@ -120,7 +119,9 @@ class Compositor:
         if stamp is not None:
             blend(planes, stamp)
 
-    def _place(self, picture: Picture, clip: Clip, state: Moment, out: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    def _place(
+        self, picture: Picture, clip: Clip, state: Moment, out: tuple[np.ndarray, np.ndarray, np.ndarray]
+    ) -> None:
         fit = self._fitted(picture, clip)
         to_source = view(fit, scale=state.scale, mirrored=state.mirrored)
         for at, (source, target) in enumerate(zip(picture.planes, out, strict=True)):
@@ -138,12 +139,11 @@ class Compositor:
         if self._fit is None or self._fit[0] != key:
             output = self._plan.output
             fit = Fit.fill(
-                picture.width_px,
-                picture.height_px,
-                picture.aspect,
-                picture.turn,
+                (picture.width_px, picture.height_px),
                 (output.width_px, output.height_px),
                 clip.layout,
+                aspect=picture.aspect,
+                turn=picture.turn,
             )
             self._fit = key, fit
         return self._fit[1]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from PIL import ImageFont
+from PIL.ImageFont import Axis
 
 from actors.renderer.job import FontFile
 from contracts.errors import Reject
@@ -41,14 +42,15 @@ def load(font: FontFile, size_px: int) -> ImageFont.FreeTypeFont:
     """Load a font in one size; a variable one in bold. Raises: OSError."""
     loaded = ImageFont.truetype(font.path, size_px, index=font.index)
     with suppress(OSError):  # not a variable font
-        axes = loaded.get_variation_axes()
-        loaded.set_variation_by_axes(
-            [
-                min(axis["maximum"], WEIGHT) if axis["name"] == b"Weight" else axis["default"]  # type: ignore[typeddict-item]  # Pillow may give None
-                for axis in axes
-            ]
-        )
+        loaded.set_variation_by_axes([_along(axis) for axis in loaded.get_variation_axes()])
     return loaded
+
+
+def _along(axis: Axis) -> float:
+    name, most = axis["name"], axis["maximum"] or 0
+    if name == b"Optical size":  # captions are large type
+        return float(most)
+    return float(min(most, WEIGHT) if name == b"Weight" else axis["default"] or 0)
 
 
 def _set(font_path: Path) -> FontFile:

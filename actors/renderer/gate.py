@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
 
-import av.error
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame

@@ -40,8 +40,8 @@ Plane = NDArray[np.uint8]
 """(height, width), rows may be padded."""
 
 
-def _affine(xx: float, xy: float, x: float, yx: float, yy: float, y: float) -> Matrix:
-    return np.array([[xx, xy, x], [yx, yy, y], [0.0, 0.0, 1.0]])
+def _affine(*rows: float) -> Matrix:
+    return np.array([*rows, 0.0, 0.0, 1.0], np.float64).reshape(3, 3)
 
 
 def _shift(x: float, y: float) -> Matrix:
@@ -64,7 +64,8 @@ def orientation(display_matrix: bytes | None) -> Matrix:
     """Return how a coded picture is turned or flipped to be shown, about its centre.
 
     Quarter turns and flips only, as cameras write them; anything else, such as a damaged matrix, is upright.
-    Source: ISO/IEC 14496-12:2022, 8.3.2.3: nine 32-bit numbers, x' = a x + c y, y' = b x + d y; FFmpeg stores a b u c d v x y w.
+    Source: ISO/IEC 14496-12:2022, 8.3.2.3 and libavutil/display.h: nine 32-bit numbers a b u c d v x y w,
+    x' = a x + c y, y' = b x + d y.
     """
     if display_matrix is None or len(display_matrix) < 36:
         return UPRIGHT
@@ -79,7 +80,7 @@ def orientation(display_matrix: bytes | None) -> Matrix:
 class Fit(Struct, frozen=True, kw_only=True):
     """How a source of one shape lies in the output, apart from effects.
 
-    to_source: output to source, both continuous; scale: output pixels per source pixel, along the source's longer reduction.
+    to_source: output to source, both continuous; scale: least number of output pixels per source pixel.
     """
 
     to_source: Matrix
@@ -88,20 +89,18 @@ class Fit(Struct, frozen=True, kw_only=True):
     scale: float
 
     @staticmethod
-    def fill(
-        width_px: int, height_px: int, aspect: Fraction, turn: Matrix, out: tuple[int, int], layout: FillCrop
-    ) -> Fit:
+    def fill(coded: tuple[int, int], out: tuple[int, int], layout: FillCrop, *, aspect: Fraction, turn: Matrix) -> Fit:
         """Fill the output and cut off the rest.
 
-        Args: width_px, height_px: the coded size; aspect: of a pixel; turn: from `orientation`; out: (width, height).
+        Args: coded, out: (width, height); aspect: of a coded pixel; turn: from `orientation`.
         """
         pixel = _scale(float(aspect), 1.0)
-        shown = np.abs(turn @ pixel)[:2, :2] @ (width_px, height_px)
+        shown = np.abs(turn @ pixel)[:2, :2] @ coded
         ratio = max(out[0] / shown[0], out[1] / shown[1])
         window = np.array(out) / ratio
         corner = np.clip(np.array((layout.focus_x, layout.focus_y)) * shown - window / 2, 0.0, shown - window)
         to_shown = _shift(*corner) @ _scale(1 / ratio, 1 / ratio)
-        from_shown = _shift(width_px / 2, height_px / 2) @ np.linalg.inv(turn @ pixel) @ _shift(*(-shown / 2))
+        from_shown = _shift(coded[0] / 2, coded[1] / 2) @ np.linalg.inv(turn @ pixel) @ _shift(*(-shown / 2))
         return Fit(
             to_source=from_shown @ to_shown,
             width_px=out[0],

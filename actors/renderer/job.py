@@ -30,7 +30,8 @@ class RenderRequest(Struct, frozen=True, kw_only=True):
 
     plan: Plan
     paths: Annotated[dict[str, str], Meta(description="Local file of each plan source, by source id.")]
-    out: Annotated[str, Meta(description="File to be made; it appears only when it is complete and checked.")]
+    part: Annotated[str, Meta(description="File that is written, in the folder of `out`.")]
+    out: Annotated[str, Meta(description="What `part` is renamed to when it is complete and checked.")]
     font: Annotated[FontFile | None, Meta(description="Font of the captions; null: the plan has none.")] = None
 
 

@@ -17,7 +17,10 @@ HOLD_US = 300_000
 
 
 class Piece(Struct, frozen=True):
-    """word: index into the cue's words; None: belongs to no timed word. glued: no space before it. forced: starts a line."""
+    """A part of the text.
+
+    word: index into the cue's words; None: no timed word. glued: no space before it. forced: begins a line.
+    """
 
     text: str
     word: int | None = None

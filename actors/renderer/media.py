@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
@@ -64,8 +64,9 @@ def opened(path: Path) -> Iterator[InputContainer]:
 def decoded(
     container: InputContainer, stream: VideoStream | AudioStream, tally: Tally
 ) -> Iterator[VideoFrame | AudioFrame]:
-    """Yield the frames of one stream from where the container stands; what cannot be decoded is counted and left out."""
-    for packet in itertools.chain(_packets(container, stream, tally), (None,)):
+    """Yield the frames of one stream from where the container stands; what does not decode is counted, not raised."""
+    packets: Iterator[Packet[Any] | None] = itertools.chain(_packets(container, stream, tally), (None,))
+    for packet in packets:
         try:
             frames = stream.decode(packet)
         except av.error.MemoryError:
@@ -83,7 +84,7 @@ def decoded(
             yield frame
 
 
-def _packets(container: InputContainer, stream: VideoStream | AudioStream, tally: Tally) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: VideoStream | AudioStream, tally: Tally) -> Iterator[Packet[Any]]:
     for _ in range(_DEMUX_ERRORS_MAX):
         try:
             for packet in container.demux(stream):

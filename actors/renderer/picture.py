@@ -6,10 +6,11 @@ A frame that is of that kind already is used in place, without a copy.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 import av.error
 import numpy as np
+from av.buffer import Buffer
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
@@ -82,7 +83,7 @@ class Converter:
         return self._converted[1]
 
     def _convert(self, frame: VideoFrame) -> Picture:
-        display_matrix = frame.side_data.get("DISPLAYMATRIX")
+        display_matrix = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
         plain = frame if _is_plain(frame) else self._reformat(frame)
         converted = plain is not frame
         return Picture(
@@ -136,7 +137,8 @@ def planes_of(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:
 
 
 def _samples(plane: VideoPlane, height: int, width: int) -> Plane:
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+    rows: Plane = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[:height, :width]
 
 
 def _matrix(frame: VideoFrame) -> int:

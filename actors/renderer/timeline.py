@@ -55,7 +55,7 @@ def sample_at(time_us: int) -> int:
 
 
 def spans(plan: Plan) -> tuple[Span, ...]:
-    """Lay the clips out. Together they hold every output frame exactly once; a clip shorter than a frame may hold none."""
+    """Lay the clips out. Together they hold every frame exactly once; a clip shorter than a frame may hold none."""
     fps = plan.output.fps
     total = frame_count(duration_us(plan), fps)
     laid: list[Span] = []

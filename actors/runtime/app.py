@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
-from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, PullSub
-from faststream.nats.message import NatsMessage
 from msgspec import Struct
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from actors.runtime import telemetry
 from actors.runtime.clock import Clock
+from actors.runtime.consumer import PullConsumer
 from actors.runtime.db import is_unavailable, open_database
 from actors.runtime.http import Http
 from actors.runtime.ledger import Ledger
 from actors.runtime.log import get_logger, setup_logging
 from actors.runtime.objects import open_objects
-from actors.runtime.outcome import Delivery, process
+from actors.runtime.outcome import process
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import open_tokens
-from actors.runtime.work import Handler, Services, Work
+from actors.runtime.work import Handler, Services
 from contracts.errors import EttamettaError, Reject
 from contracts.events import Event
-from contracts.flow import PARTIES, STREAM, Actor, Consumer, consumers_of
+from contracts.flow import PARTIES, Actor, Consumer, consumers_of
 
-__all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "run_actor", "serving", "subscribe"]
+__all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "pull", "run_actor", "serving"]
 
-FETCH_TIMEOUT_S: Final = 20.0
+RECONNECT_WAIT_S: Final = 1
 CONNECT_PATIENCE_S: Final = 60.0
 DRAIN_S: Final = 10.0
 
@@ -58,10 +57,10 @@ class ActorApp(Struct, frozen=True, kw_only=True):
 class Bus:
     """The connection of one party to NATS."""
 
-    def __init__(self, broker: NatsBroker, client: Client) -> None:
-        self.broker = broker
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.js = client.jetstream()
+        self.on_reconnected: list[Callable[[], None]] = []
 
     async def announce(self, subject: str, payload: bytes) -> None:
         """Publish without waiting for the stream. An outage is not an error."""
@@ -78,40 +77,40 @@ async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
     if settings.nats_url is None:
         raise Reject("NATS_URL is not set", mend="set it, or use `ettametta up`, which starts a server")
     log = get_logger()
+    client = Client()
+    bus = Bus(client)
 
     async def on_error(error: Exception) -> None:
         log.warning("bus.error", error=repr(error))
 
     async def on_lost() -> None:
-        log.warning("bus.lost")
+        if not client.is_closed:
+            log.warning("bus.lost")
 
     async def on_back() -> None:
         log.info("bus.back")
+        for told in bus.on_reconnected:
+            told()
 
-    broker = NatsBroker(
-        settings.nats_url,
-        name=f"ettametta-{party.name}",
-        inbox_prefix=party.inbox_prefix,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=1,
-        ping_interval=20,
-        ack_policy=AckPolicy.MANUAL,
-        apply_types=False,
-        logger=None,
-        graceful_timeout=DRAIN_S,
-        error_cb=on_error,
-        disconnected_cb=on_lost,
-        reconnected_cb=on_back,
-    )
     try:
         async with asyncio.timeout(CONNECT_PATIENCE_S):
-            client = await broker.connect()
+            await client.connect(
+                settings.nats_url,
+                name=f"ettametta-{party.name}",
+                inbox_prefix=party.inbox_prefix,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_WAIT_S,
+                ping_interval=20,
+                error_cb=on_error,
+                disconnected_cb=on_lost,
+                reconnected_cb=on_back,
+            )
     except (TimeoutError, NatsError, OSError) as error:
         raise Reject(f"NATS cannot be reached ({error!r})", mend="start it, or correct NATS_URL") from error
     try:
-        yield Bus(broker, client)
+        yield bus
     finally:
-        await broker.stop()
+        await client.close()
 
 
 @asynccontextmanager
@@ -154,29 +153,6 @@ async def _patiently(opening: Callable[[], Awaitable[Any]], clock: Clock) -> Any
             await clock.sleep(0.5)
 
 
-class _Pulse:
-    """Tells the server every `every_s` that messages in hand are still being worked on."""
-
-    def __init__(self, every_s: float) -> None:
-        self._every_s = every_s
-        self._in_hand: dict[int, Any] = {}
-
-    @asynccontextmanager
-    async def beating(self, message: Any) -> AsyncIterator[None]:
-        self._in_hand[id(message)] = message
-        try:
-            yield
-        finally:
-            del self._in_hand[id(message)]
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            for message in tuple(self._in_hand.values()):
-                with suppress(NatsError, OSError):
-                    await message.in_progress()
-
-
 async def run_actor(app: ActorApp, settings: Settings) -> None:
     """Run one replica until SIGTERM or SIGINT: takes no more, finishes what it holds, leaves."""
     setup_logging(actor=app.name, level=settings.log_level)
@@ -197,68 +173,42 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
     """Run one replica for as long as the body lasts."""
     party = PARTIES[app.name]
     async with connect(settings, party) as bus, open_services(settings, app.name, bus) as services:
-        pulses = [
-            subscribe(bus.broker, consumer, app.handlers[consumer.kind], services) for consumer in consumers_of(party)
-        ]
+        consumers = [pull(bus, consumer, app.handlers[consumer.kind], services) for consumer in consumers_of(party)]
         relay = Relay(services.db, bus.js, sender=app.name, clock=services.clock)
         async with asyncio.TaskGroup() as group:
+            taking = [group.create_task(consumer.run(), name="consumer") for consumer in consumers]
             running = [
-                *(group.create_task(pulse.run(), name="pulse") for pulse in pulses),
+                group.create_task(_beat(consumers, every_s=settings.ack_wait_s / 3), name="heartbeat"),
                 group.create_task(relay.run(), name="relay"),
                 *(group.create_task(_tick(ticker, services), name=ticker.name) for ticker in app.tickers),
             ]
-            await bus.broker.start()
             get_logger().info("actor.ready", takes=[consumer.name for consumer in consumers_of(party)])
             try:
                 yield services
             finally:
-                await bus.broker.stop()
+                for task in taking:
+                    task.cancel()
+                await asyncio.gather(*(consumer.drain(deadline_s=DRAIN_S) for consumer in consumers))
                 for task in running:
                     task.cancel()
 
 
-def subscribe(
-    broker: NatsBroker,
-    consumer: Consumer,
-    handler: Handler,
-    services: Services,
-    *,
-    answered: Callable[[Work[Any]], None] | None = None,
-) -> _Pulse:
-    """Take messages of `consumer`, as many at once as the flow says; return the pulse that must run meanwhile.
+def pull(bus: Bus, consumer: Consumer, handler: Handler, services: Services) -> PullConsumer:
+    """Make the consumer that gives each of its messages to `handler`."""
 
-    Each is pulled by itself: a larger pull returns only when it is full or its time is up, and messages
-    waiting in a client hold no heartbeat. answered: called after each message.
-    """
-    pulse = _Pulse(services.settings.ack_wait_s / 3)
+    async def take(message: Msg) -> None:
+        await process(message, consumer, handler, services, always_check=consumer.batch == 1)
 
-    async def take(message: NatsMessage) -> None:
-        raw: Delivery = message.raw_message
-        try:
-            async with pulse.beating(raw):
-                work = await process(raw, consumer, handler, services, always_check=consumer.batch == 1)
-            if answered is not None:
-                answered(work)
-        except Exception:
-            # The framework drops what a subscriber raises; without an answer the message comes again.
-            get_logger().exception("message.not_answered", consumer=consumer.name)
-            raise
-
-    for _ in range(consumer.batch):
-        broker.subscriber(
-            consumer.subject,
-            durable=consumer.name,
-            stream=JStream(STREAM.name, declare=False),
-            pull_sub=PullSub(batch_size=1, timeout=FETCH_TIMEOUT_S),
-            inbox_prefix=f"{PARTIES[consumer.actor].inbox_prefix}.".encode(),
-            ack_policy=AckPolicy.MANUAL,
-            decoder=_whole_message,
-        )(take)
-    return pulse
+    made = PullConsumer(bus.client, consumer, take)
+    bus.on_reconnected.append(made.forget_pull)
+    return made
 
 
-async def _whole_message(message: NatsMessage) -> NatsMessage:
-    return message
+async def _beat(consumers: Sequence[PullConsumer], *, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        for consumer in consumers:
+            await consumer.heartbeat()
 
 
 async def _tick(ticker: Ticker, services: Services) -> None:

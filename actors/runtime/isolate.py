@@ -47,10 +47,12 @@ STDERR_TAIL_BYTES: Final = 4096
 WATCH_INTERVAL_S: Final = 0.1
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
-_LIBRARY_ENV: Final = (
-    *("PATH", "HOME", "USER", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE"),
-    *("SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "FONT_PATH"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+_LIBRARY_ENV: Final = frozenset(
+    {
+        *{"HOME", "LANG", "LANGUAGE", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV", "FONT_PATH"},
+        *{"REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"},
+        *{"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy"},
+    }
 )
 _ENV_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PYTHON", "XDG_", "OMP_", "OPENCV_", "CUDA", "CUPY_", "NVIDIA_")
 # A signal that somebody sent says nothing about the media; any other one was the media's doing.

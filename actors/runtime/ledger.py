@@ -23,6 +23,7 @@ from actors.runtime.killpoint import reach
 from contracts.codec import encode, follow, subject_of, type_of
 from contracts.errors import LeaseLost, Snooze
 from contracts.events import Event, WorkRejected
+from contracts.flow import Consumer
 from contracts.ids import CorrelationId, EventId, derived
 
 __all__ = ["Attempts", "Duplicate", "Lease", "Ledger", "Tx"]
@@ -187,7 +188,7 @@ class Ledger:
     async def bury(
         self,
         kind: Literal["rejected", "dead"],
-        consumer: str,
+        consumer: Consumer,
         event: Event,
         payload: bytes,
         *,
@@ -199,16 +200,16 @@ class Ledger:
         told = WorkRejected(
             item_id=getattr(event, "item_id", None),
             actor=self.sender,
-            rejected_type=type_of(event),
+            rejected_type=type_of(consumer.kind),
             rejected_id=event.event_id,
             reason=error,
         )
         async with self.db.transaction() as conn:
-            if not await conn.fetchval(Q["take_inbox"], consumer, event.event_id, kind):
+            if not await conn.fetchval(Q["take_inbox"], consumer.name, event.event_id, kind):
                 return
             await conn.fetchval(
-                Q["bury"], kind, consumer, event.event_id, subject_of(event), payload, error, trace, failures,
+                Q["bury"], kind, consumer.name, event.event_id, consumer.subject, payload, error, trace, failures,
                 event.correlation_id, told.item_id,
             )  # fmt: skip
-            await conn.execute(Q["clear_attempts"], consumer, event.event_id)
-            await self._put(conn, [follow(told, cause=event, name=consumer, at=self._clock.now())])
+            await conn.execute(Q["clear_attempts"], consumer.name, event.event_id)
+            await self._put(conn, [follow(told, cause=event, name=consumer.name, at=self._clock.now())])

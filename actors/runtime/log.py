@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 __all__ = ["get_logger", "setup_logging"]
@@ -25,12 +26,21 @@ SECRET_KEYS: Final = frozenset(
     }
 )
 
+_PLAIN: Final = (str, int, float, type(None))
+
 # Local variables hold tokens.
 _TRACEBACKS: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def _redact(_: Any, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: _redacted(key, value) for key, value in fields.items()}
+    for key, value in fields.items():
+        if key.lower() in SECRET_KEYS or not isinstance(value, _PLAIN):
+            fields[key] = _redacted(key, value)
+    return fields
+
+
+def _json(fields: Any, **_: Any) -> bytes:
+    return msgspec.json.encode(fields, enc_hook=repr)
 
 
 def _redacted(key: Any, value: Any) -> Any:
@@ -49,7 +59,7 @@ def setup_logging(*, actor: str, level: str = "info", terminal: bool | None = No
     last: list[Any] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if pretty
-        else [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
+        else [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer(serializer=_json)]
     )
     structlog.configure(
         processors=[
@@ -60,7 +70,9 @@ def setup_logging(*, actor: str, level: str = "info", terminal: bool | None = No
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if pretty
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(actor=actor)

@@ -12,7 +12,7 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final, Protocol
 
 import structlog
@@ -23,12 +23,14 @@ from actors.runtime.ledger import Attempts, Duplicate
 from actors.runtime.log import get_logger
 from actors.runtime.telemetry import count, observe, span
 from actors.runtime.work import Handler, Services, Work
-from contracts.codec import complete, decode, encode, type_of
+from contracts.codec import complete, decode, encode
 from contracts.errors import AuthExpired, LeaseLost, RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import Event
 from contracts.flow import STREAM, Consumer
 
 __all__ = ["Delivery", "backoff_s", "process"]
+
+LOG: Final = get_logger()
 
 MAX_FAILURES: Final = 8
 MAX_UNSETTLED: Final = 20
@@ -68,42 +70,39 @@ async def process(
     """
     started = time.perf_counter()
     where = message.metadata
-    redelivered = where.num_delivered > 1
     stored_at = where.timestamp if where.timestamp.tzinfo else where.timestamp.replace(tzinfo=UTC)
     reach(f"{consumer.name}.taken")
     event: Event
-    problem: BaseException | None = None
+    problem: Reject | None = None
     try:
         event = decode(message.data, consumer.kind)
     except Reject as error:
         event, problem = Event(), error
     event = complete(event, stream=STREAM.name, sequence=where.sequence.stream, stored_at=stored_at)
-    log = get_logger().bind(
-        consumer=consumer.name,
-        event_id=event.event_id,
-        correlation_id=event.correlation_id,
-        delivery=where.num_delivered,
-    )
-    work: Work[Any] = Work(event=event, consumer=consumer.name, services=services, log=log, redelivered=redelivered)
-    with structlog.contextvars.bound_contextvars(correlation_id=event.correlation_id, event_id=event.event_id):
-        outcome, detail, answer = await _attempt(work, handler, problem, message, always_check=always_check)
-    reach(f"{consumer.name}.answering")
-    try:
-        await answer()
-    except Exception as error:  # noqa: BLE001 - the bus is away: the message comes again, the inbox knows it
-        log.warning("message.not_answered", error=repr(error))
-    reach(f"{consumer.name}.answered")
-    elapsed_s = time.perf_counter() - started
-    count("messages", consumer=consumer.name, outcome=outcome)
-    observe("message", elapsed_s, consumer=consumer.name)
-    level = log.info if outcome in {"done", "duplicate", "snoozed"} else log.warning
-    level(
-        "message.handled",
-        outcome=outcome,
-        gave=work.outgoing,
-        elapsed_ms=round(elapsed_s * 1000, 1),
-        **({"because": detail} if detail else {}),
-    )
+    delivery = where.num_delivered
+    work: Work[Any] = Work(event=event, consumer=consumer.name, services=services, redelivered=delivery > 1)
+    with structlog.contextvars.bound_contextvars(
+        consumer=consumer.name, event_id=event.event_id, correlation_id=event.correlation_id
+    ):
+        outcome, detail, answer = await _attempt(work, consumer, handler, problem, message, always_check=always_check)
+        reach(f"{consumer.name}.answering")
+        try:
+            await answer()
+        except Exception as error:  # noqa: BLE001 - the bus is away: the message comes again, the inbox knows it
+            LOG.warning("message.not_answered", error=repr(error))
+        reach(f"{consumer.name}.answered")
+        elapsed_s = time.perf_counter() - started
+        count("messages", consumer=consumer.name, outcome=outcome)
+        observe("message", elapsed_s, consumer=consumer.name)
+        tell = LOG.info if outcome in {"done", "duplicate", "snoozed"} else LOG.warning
+        tell(
+            "message.handled",
+            outcome=outcome,
+            delivery=delivery,
+            gave=work.outgoing,
+            elapsed_ms=round(elapsed_s * 1000, 1),
+            because=detail or None,
+        )
     return work
 
 
@@ -112,8 +111,9 @@ Answer = Callable[[], Awaitable[None]]
 
 async def _attempt(
     work: Work[Any],
+    consumer: Consumer,
     handler: Handler,
-    problem: BaseException | None,
+    problem: Reject | None,
     message: Delivery,
     *,
     always_check: bool,
@@ -125,8 +125,8 @@ async def _attempt(
         return lambda: message.nak(delay=delay_s)
 
     async def bury(kind: Any, error: str, trace: str, failures: int) -> tuple[str, str, Answer]:
-        payload = message.data if isinstance(problem, Reject) else _payload(event)
-        await ledger.bury(kind, work.consumer, event, payload, error=error, trace=trace, failures=failures)
+        payload = message.data if problem else encode(event)
+        await ledger.bury(kind, consumer, event, payload, error=error, trace=trace, failures=failures)
         return kind, error, message.term
 
     async def snooze(outcome: str, error: BaseException, delay_s: float) -> tuple[str, str, Answer]:
@@ -163,7 +163,7 @@ async def _attempt(
         except Snooze as error:
             return await snooze("snoozed", error, error.delay_s)
         except RateLimited as error:
-            return await snooze("rate_limited", error, (error.until - datetime.now(UTC)).total_seconds())
+            return await snooze("rate_limited", error, (error.until - work.now).total_seconds())
         except AuthExpired as error:
             return await snooze("auth_expired", error, AUTH_DELAY_S)
         except LeaseLost as error:
@@ -177,14 +177,10 @@ async def _attempt(
         except Exception as error:
             if is_unavailable(error):
                 raise
-            work.log.exception("message.failed")
+            LOG.exception("message.failed")
             return await fail(error, f"{type(error).__name__}: {error}", None)
     except Exception as error:
         if not is_unavailable(error):
-            work.log.exception("message.not_recorded")
+            LOG.exception("message.not_recorded")
         return "unavailable", repr(error), nak(UNAVAILABLE_DELAY_S)
     return "done", "", message.ack
-
-
-def _payload(event: Event) -> bytes:
-    return encode(event) if type_of(event) != "Event" else b""

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -17,6 +17,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.db import Database
 from actors.runtime.http import Http
 from actors.runtime.ledger import Lease, Ledger, Tx
+from actors.runtime.log import get_logger
 from actors.runtime.objects import Objects
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
@@ -25,6 +26,8 @@ from contracts.events import Event
 from contracts.ids import CorrelationId, EventId
 
 __all__ = ["Announce", "Handler", "Services", "Work"]
+
+LOG: Final = get_logger()
 
 E = TypeVar("E", bound=Event)
 
@@ -74,11 +77,15 @@ class Work(Generic[E]):
     event: E
     consumer: str
     services: Services
-    log: FilteringBoundLogger
     redelivered: bool
     committed: bool = False
     outgoing: list[str] = field(default_factory=list)
     _leases: list[Lease] = field(default_factory=list)
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """The logger; consumer, event id and correlation id are bound to everything logged meanwhile."""
+        return LOG
 
     @property
     def now(self) -> datetime:

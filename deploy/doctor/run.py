@@ -68,6 +68,8 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
 
 
 NEED_NO_SETTINGS: Final = frozenset({"python", "codecs", "gpu", "speech", "yt-dlp", "time zones"})
+ALWAYS_NEEDED: Final = frozenset({"NATS", "PostgreSQL", "MEDIA_URL", "DATA_DIR"})
+"""Nothing works while one of these does not answer."""
 
 
 async def _bounded(name: str, step: Callable[[], Awaitable[Found]], deadline_s: float) -> tuple[Check, ...]:
@@ -75,7 +77,8 @@ async def _bounded(name: str, step: Callable[[], Awaitable[Found]], deadline_s: 
         async with asyncio.timeout(deadline_s):
             found = await step()
     except TimeoutError:
-        return (wrong(name, f"no answer within {deadline_s:g} s", "see whether the disk or the server hangs"),)
+        mend = "see whether the disk or the server hangs"
+        return (wrong(name, f"no answer within {deadline_s:g} s", mend, stops_work=name in ALWAYS_NEEDED),)
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding; the others still count
         return (wrong(name, f"could not be checked ({type(error).__name__}: {error})", "please report this"),)
     return found if isinstance(found, tuple) else (found,)

@@ -15,7 +15,7 @@ from deploy.doctor.machine import writable
 
 __all__ = ["check_media", "check_nats", "check_postgres", "check_stack"]
 
-CONNECT_TIMEOUT_S: Final = 3.0
+CONNECT_TIMEOUT_S: Final = 3
 ASK_TIMEOUT_S: Final = 1.0
 RESTARTS_SHOWN: Final = 3
 BRING_UP: Final = "`ettametta up` does it by itself; before `ettametta run`, use: ettametta migrate"
@@ -32,38 +32,44 @@ async def check_nats(settings: Settings) -> Check:
         except Reject as error:
             return missing("NATS", error.reason, error.mend, stops_work=True)
         return await _runs("NATS", program, "--version")
-    import nats
+    return await _ask_nats(url)
+
+
+async def _ask_nats(url: str) -> Check:
+    from nats.aio.client import Client
     from nats.errors import Error as NatsError
     from nats.js.errors import NotFoundError, ServiceUnavailableError
 
-    refusals: list[str] = []
+    told: list[Exception] = []
 
     async def note(error: Exception) -> None:
-        refusals.append(str(error).lower())
+        told.append(error)
 
+    client = Client()
     try:
-        client = await nats.connect(
-            url, allow_reconnect=False, connect_timeout=CONNECT_TIMEOUT_S, error_cb=note, name="ettametta-doctor"
+        await client.connect(
+            url,
+            name="ettametta-doctor",
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # else the first connection is tried for minutes
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            error_cb=note,
         )
-    except (OSError, NatsError) as error:
-        detail = f"cannot be reached ({_reason(error)})" if not _refused(refusals, error) else "refuses the user"
-        mend = "start it, or mend NATS_URL; unset it to use the embedded server"
-        return wrong("NATS", detail, mend, stops_work=True)
-    try:
         info = await client.jetstream(timeout=ASK_TIMEOUT_S).stream_info(STREAM.name)
     except NotFoundError:
         return missing("NATS", f"answers; stream {STREAM.name} is not there yet", BRING_UP)
-    except (ServiceUnavailableError, NatsError, TimeoutError) as error:
-        if _refused(refusals, error):
+    except (ServiceUnavailableError, NatsError, OSError) as error:
+        cause = told[-1] if told else error
+        if not client.is_connected:
+            mend = "start it, or mend NATS_URL and the password in it; unset it to use the embedded server"
+            return wrong("NATS", f"cannot be reached ({_reason(cause)})", mend, stops_work=True)
+        if "permissions violation" in str(cause).lower():
             return ok("NATS", "answers; this user may not ask about the stream (NATS_ADMIN_URL may)")
-        return wrong("NATS", f"answers, but JetStream does not ({_reason(error)})", "enable JetStream", stops_work=True)
+        return wrong("NATS", f"answers, but JetStream does not ({_reason(cause)})", "enable JetStream", stops_work=True)
     finally:
         await client.close()
     return ok("NATS", f"answers; stream {STREAM.name} holds {info.state.messages} events")
-
-
-def _refused(refusals: list[str], error: Exception) -> bool:
-    return any(word in text for text in (*refusals, str(error).lower()) for word in ("permissions", "authorization"))
 
 
 async def check_postgres(settings: Settings) -> Check:

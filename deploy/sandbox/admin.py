@@ -214,8 +214,15 @@ class Admin:
         except (TypeError, ValueError) as wrong:
             raise _bad("downloads and downloads_per_day must be numbers") from wrong
         fields.setdefault("title", identifier)
+        subtitles = await _file(fields.pop("subtitles")) if fields.get("subtitles") else None
         item = await self._archive.list_item(
-            identifier, fields, media, name=name, downloads=downloads, downloads_per_day=per_day
+            identifier,
+            fields,
+            media,
+            name=name,
+            subtitles=subtitles,
+            downloads=downloads,
+            downloads_per_day=per_day,
         )
         base = origin(request)
         answer = {
@@ -242,9 +249,7 @@ class Admin:
         if request.content_type == "multipart/form-data":
             return await self._listing_form(request)
         fields = await _object(request)
-        path = Path(str(fields.pop("file", "")))
-        if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
-            raise _bad(f"file must be the absolute path of a file on this machine; '{path}' is none")
+        path = await _file(fields.pop("file", ""))
         return fields, path, str(fields.pop("name", path.name))
 
     async def _listing_form(self, request: web.Request) -> tuple[dict[str, Any], Path, str]:
@@ -298,6 +303,13 @@ class Admin:
             raise _bad(f"scopes must be a list out of {', '.join(SCOPE_TITLES)}")
         answer = self._oauth.grant(account, tuple(scopes))
         return web.json_response({**answer, "account": account, "channel_id": channel_id_of(account)}, status=201)
+
+
+async def _file(given: object) -> Path:
+    path = Path(str(given))
+    if not path.is_absolute() or not await asyncio.to_thread(path.is_file):
+        raise _bad(f"file must be the absolute path of a file on this machine; '{path}' is none")
+    return path
 
 
 async def _object(request: web.Request) -> dict[str, Any]:

@@ -16,7 +16,17 @@ from msgspec import Meta, Struct
 
 from deploy.sandbox.context import MediaFile, Refused, Sandbox
 
-__all__ = ["Fault", "FaultKind", "Switchboard", "drain", "fault_of", "hang_up"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "Handler",
+    "Switchboard",
+    "drain",
+    "fault_of",
+    "hang_up",
+    "known_kinds",
+    "parse_fault",
+]
 
 FaultKind = Literal[
     "accept_then_timeout",

@@ -37,6 +37,9 @@ SCOPE_TITLES: dict[str, str] = {
     f"{_GOOGLE}userinfo.email": "See your e-mail address",
     f"{_GOOGLE}userinfo.profile": "See your name and picture",
 }
+SIGN_IN_SCOPES = frozenset(scope for scope in SCOPE_TITLES if not scope.startswith(f"{_GOOGLE}y"))
+"""Scopes that the consent page does not let people untick."""
+
 CODE_LIFE_S = 600.0
 LIVE_REFRESH_TOKENS = 100
 """Per account and client; the oldest dies when one more is given (same page, "Refresh token expiration")."""
@@ -221,15 +224,18 @@ class GoogleOauth:
             return self._send_back(asked, account, scopes, refresh=False)
         if "none" in prompt:
             return _redirect(asked, error="interaction_required")
-        return pages.html(pages.consent(account, [(scope, SCOPE_TITLES[scope]) for scope in scopes], asked))
+        tickable = [scope for scope in scopes if scope not in SIGN_IN_SCOPES]
+        lines = [(scope, SCOPE_TITLES[scope], scope in tickable and len(tickable) > 1) for scope in scopes]
+        return pages.html(pages.consent(account, asked["client_id"], lines))
 
     async def _decide(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
-        asked = {name: value for name, value in form.items() if isinstance(value, str)}
+        asked, form = dict(request.query), await request.post()
         account, scopes = self._check(asked)
-        ticked = form.getall("granted", [])
-        granted = tuple(scope for scope in scopes if scope in ticked)
-        if asked.get("decision") != "allow" or not granted:
+        granted = scopes
+        if "granular" in form:
+            ticked = form.getall("granted", [])
+            granted = tuple(scope for scope in scopes if scope in ticked or scope in SIGN_IN_SCOPES)
+        if form.get("decision") != "allow" or not granted:
             return _redirect(asked, error="access_denied")
         if asked.get("include_granted_scopes") == "true":
             granted = tuple(dict.fromkeys((*granted, *self._consented(asked["client_id"], account))))
@@ -320,7 +326,7 @@ class GoogleOauth:
         if token is None or (token.expires_at is not None and token.expires_at <= self._sandbox.now()):
             raise _refuse("invalid_grant")
         if token.client_id != client_id:
-            raise Refused(refusal(401, "unauthorized_client", "Unauthorized"))
+            raise Refused(refusal(400, "unauthorized_client", "Unauthorized"))
         return self.issue(client_id=client_id, account=token.account, scopes=token.scopes, refresh=False)
 
     async def _revoke(self, request: web.Request) -> web.StreamResponse:

@@ -7,9 +7,11 @@ No authentication. Limit: page x rows up to 10,000.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import mimetypes
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +22,7 @@ from msgspec import Struct
 
 from deploy.sandbox import pages
 from deploy.sandbox.context import MediaFile, Sandbox, origin, rfc3339
-from deploy.sandbox.faults import Switchboard
+from deploy.sandbox.faults import Handler, Switchboard
 from deploy.sandbox.lucene import QueryInvalid, parse_query
 from deploy.sandbox.media import Probe, digests_of, probe
 
@@ -42,7 +44,10 @@ _FORMATS = {
     ".jpg": "JPEG",
     ".png": "PNG",
     ".xml": "Metadata",
+    ".srt": "SubRip",
+    ".vtt": "Web Video Text Tracks",
 }
+_TEXTS = frozenset({".xml", ".srt", ".vtt", ".ass", ".txt"})
 
 
 class ArchiveFile(Struct, frozen=True, kw_only=True):
@@ -80,7 +85,7 @@ class InternetArchive:
         self._switchboard = switchboard
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        def guard(place: str, handler: Any) -> Any:
+        def guard(place: str, handler: Handler) -> Handler:
             return self._switchboard.guard(place, handler, refusal=refusal)
 
         router.add_get("/advancedsearch.php", guard("archive.search", self._search))
@@ -98,10 +103,11 @@ class InternetArchive:
         media: Path,
         *,
         name: str,
+        subtitles: Path | None = None,
         downloads: int = 0,
         downloads_per_day: float = 0.0,
     ) -> ArchiveItem:
-        """List a media file as an item, or replace the item. The file stays where it is."""
+        """List a media file, with subtitles if there are any, or replace the item. The files stay where they are."""
         now = self._sandbox.now()
         stated = {
             "mediatype": "movies",
@@ -110,11 +116,16 @@ class InternetArchive:
             **{key: value for key, value in metadata.items() if value not in (None, "", [])},
             "identifier": identifier,
         }
+        with contextlib.suppress(ValueError):
+            stated["publicdate"] = rfc3339(datetime.fromisoformat(str(stated["publicdate"])).timestamp())
         folder = self._sandbox.folder / "archive"
         folder.mkdir(exist_ok=True)
         notes = folder / f"{identifier}_meta.xml"
         notes.write_text(_as_xml(stated), "utf-8")
-        files = (await self._describe(media, name), await self._describe(notes, notes.name))
+        listed = [(media, name), (notes, notes.name)]
+        if subtitles is not None:
+            listed.append((subtitles, Path(name).with_suffix(subtitles.suffix).name))
+        files = tuple([await self._describe(path, title) for path, title in listed])
         before = self._store.get(ArchiveItem, identifier)
         item = ArchiveItem(
             identifier=identifier,
@@ -130,7 +141,7 @@ class InternetArchive:
     async def _describe(self, path: Path, name: str) -> ArchiveFile:
         digests = await asyncio.to_thread(digests_of, path)
         suffix = Path(name).suffix.lower()
-        found = None if suffix == ".xml" else await asyncio.to_thread(probe, path)
+        found = None if suffix in _TEXTS else await asyncio.to_thread(probe, path)
         return ArchiveFile(
             name=name,
             path=str(path),

@@ -46,7 +46,7 @@ def front(state: Mapping[str, Any], places: Mapping[str, Sequence[str]], kinds: 
     posted = f'<div class="cards">{cards}</div>' if cards else _empty("Nothing has been posted yet.")
     now = escape(str(state["now"]).replace("T", " ").replace("Z", " UTC"))
     aside = f'<span class="soft small">imitated platforms on this machine; nothing here leaves it · {now}</span>'
-    pace = f'<p class="soft small">Views and likes age {state["time_scale"]:,g} seconds every second.</p>'
+    pace = f'<p class="soft small">For views and likes, one second here counts as {state["time_scale"]:,g}.</p>'
     body = (
         _top("Sandbox platforms", aside)
         + "<main>"
@@ -203,25 +203,30 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def consent(account: str, scopes: Sequence[tuple[str, str]], asked: Mapping[str, str]) -> str:
-    """Google's consent page: which scopes, Allow or Deny. `asked` is the authorization request."""
-    hidden = "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in asked.items()
-    )
-    ticks = "".join(
-        f'<label class="tick"><input type="checkbox" name="granted" value="{escape(scope)}" checked>'
+def consent(account: str, client_id: str, scopes: Sequence[tuple[str, str, bool]]) -> str:
+    """Google's consent page; its buttons post to the address that it was opened at.
+
+    Args: scopes: name, what it allows, and whether people may untick it.
+    """
+    lines = "".join(
+        f'<label class="tick">{_tick(scope) if free else "<span>•</span>"}'
         f"<span>{escape(title)}<br><code class='soft'>{escape(scope)}</code></span></label>"
-        for scope, title in scopes
+        for scope, title, free in scopes
     )
+    granular = '<input type="hidden" name="granular" value="true">' if any(free for _, _, free in scopes) else ""
     body = (
-        '<main><form class="narrow" method="post" action="/o/oauth2/v2/auth">'
-        f"<h1>{escape(asked['client_id'])} wants to use your account</h1>"
+        '<main><form class="narrow" method="post">'
+        f"<h1>{escape(client_id)} wants to use your account</h1>"
         f'<p class="soft">Sandbox sign-in as <b>{escape(account)}</b>. No real account is involved.</p>'
-        f"{hidden}{ticks}"
-        '<div class="row"><button class="main" name="decision" value="allow">Allow</button>'
+        f"{granular}{lines}"
+        '<div class="row buttons"><button class="main" name="decision" value="allow">Allow</button>'
         '<button name="decision" value="deny">Deny</button></div></form></main>'
     )
     return _page("Allow access?", body)
+
+
+def _tick(scope: str) -> str:
+    return f'<input type="checkbox" name="granted" value="{escape(scope)}" checked>'
 
 
 def oauth_error(status: int, error: str, words: str) -> str:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from deploy.sandbox import pages
 from deploy.sandbox.context import MediaFile, Refused, Sandbox, origin, rfc3339
-from deploy.sandbox.faults import Switchboard
+from deploy.sandbox.faults import Handler, Switchboard
 from deploy.sandbox.media import Probe, digests_of, probe
 
 __all__ = ["CommonsFile", "WikimediaCommons"]
@@ -66,7 +66,7 @@ class WikimediaCommons:
         self._switchboard = switchboard
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        def guard(place: str, handler: Any) -> Any:
+        def guard(place: str, handler: Handler) -> Handler:
             return self._switchboard.guard(place, handler, refusal=refusal)
 
         router.add_get("/w/api.php", guard("commons.search", self._api))

@@ -15,7 +15,7 @@ from aiohttp import web
 from msgspec import structs
 
 from deploy.sandbox.context import Refused, Sandbox, origin
-from deploy.sandbox.faults import Switchboard, drain
+from deploy.sandbox.faults import FaultKind, Handler, Switchboard, drain
 from deploy.sandbox.youtube_access import MANAGE, UPLOAD, YoutubeAccess, parts_of
 from deploy.sandbox.youtube_errors import refusal, refuse
 from deploy.sandbox.youtube_metadata import PARTS, parse_metadata
@@ -41,7 +41,7 @@ class Youtube:
         self._uploads = UploadSessions(sandbox)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        def guard(place: str, handler: Any, *own: Any) -> Any:
+        def guard(place: str, handler: Handler, *own: FaultKind) -> Handler:
             return self._switchboard.guard(place, handler, refusal=refusal, own=frozenset(own), quota=True)
 
         reads = self._reads
@@ -60,8 +60,7 @@ class Youtube:
 
         async def put(request: web.Request) -> web.StreamResponse:
             asks = request.headers.get("Content-Range", "").replace(" ", "").startswith("bytes*/")
-            answer: web.StreamResponse = await (question if asks else body)(request)
-            return answer
+            return await (question if asks else body)(request)
 
         for path in _UPLOAD_PATHS:
             router.add_post(path, session)

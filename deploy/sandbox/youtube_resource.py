@@ -88,7 +88,8 @@ def statistics(video: Video, now: float, *, time_scale: float, private_views: bo
     Each video gets a ceiling (800 to 80,000 views, log-uniform) that it nears with a time constant of 5 to 45
     hours, and a slow tail after that; likes are 2 to 8 % of the views, comments 0.1 to 0.6 %.
     """
-    if privacy_of(video, now) == "private" and (video.meta.publish_at is not None or not private_views):
+    unseen = privacy_of(video, now) == "private" and (video.meta.publish_at is not None or not private_views)
+    if unseen or video.probe.failure is not None:
         return Statistics(views=0, likes=0, comments=0)
     age_s = max(0.0, now - published_at(video, now)) * time_scale
     seed = hashlib.sha256(video.id.encode()).digest()

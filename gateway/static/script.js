@@ -62,8 +62,9 @@ function beat(cell, type) {
   at.dateTime = new Date().toISOString();
   at.dataset.relative = "";
   activity.replaceChildren(type + ", ", at);
-  cell.dataset.last = type + " " + at.dateTime;
+  cell.dataset.last = at.dateTime;
   tellTimes();
+  if (type === "render.progressed") return; // the bar moves; a flash every second would be noise
   cell.classList.add("beat");
   clearTimeout(cell.beating);
   cell.beating = setTimeout(() => cell.classList.remove("beat"), BEAT_MS);
@@ -108,6 +109,11 @@ async function refresh() {
     }
   }
 }
+
+// A player loads its first frame when its details are opened, not before.
+document.addEventListener("toggle", ({ target }) => {
+  for (const video of target.open ? target.querySelectorAll("video[controls]") : []) video.preload = "metadata";
+}, true);
 
 document.addEventListener("visibilitychange", () => document.hidden || soon());
 

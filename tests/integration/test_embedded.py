@@ -132,7 +132,7 @@ async def test_a_lock_file_whose_pid_now_belongs_to_another_program_is_stale(tmp
         lock = tmp_path / "postgres" / "postmaster.pid"
         old = lock.read_text(encoding="utf-8").splitlines()
     owner = (tmp_path / "postgres").stat().st_uid
-    other = await asyncio.create_subprocess_exec("/bin/sleep", "600", **({"user": owner} if os.geteuid() == 0 else {}))
+    other = await asyncio.create_subprocess_exec("/bin/sleep", "600", user=owner if os.geteuid() == 0 else None)
     try:
         lock.write_text("\n".join([str(other.pid), *old[1:]]) + "\n", encoding="utf-8")
         os.chown(lock, owner, -1)

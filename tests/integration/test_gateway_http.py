@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -389,7 +391,9 @@ async def next_event(stream: aiohttp.ClientResponse) -> dict[str, str]:
     return fields
 
 
-async def test_renditions_are_served_in_ranges_and_nothing_else_is(gateway: Gateway, tmp_path: Path) -> None:
+async def test_renditions_are_served_in_ranges_and_nothing_else_is(
+    gateway: Gateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """A player seeks by ranges; sources and secrets in the same store must stay out of reach."""
     file = tmp_path / "v.mp4"
     file.write_bytes(bytes(range(100)))
@@ -414,6 +418,52 @@ async def test_renditions_are_served_in_ranges_and_nothing_else_is(gateway: Gate
     ):
         async with gateway.browser.get(URL(gateway.url + path, encoded=True)) as answer:
             assert answer.status == 404, path
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_the_process_serves_relays_and_stops(
+    settings_of: Callable[[str], Settings], nats_admin: Client, tmp_path: Path
+) -> None:
+    """`python -m gateway` is what people run: it must answer, pass scans on, and leave when told to."""
+    settings = settings_of("gateway")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = os.environ | {
+        "DATA_DIR": str(tmp_path),
+        "NATS_URL": settings.nats_url or "",
+        "DATABASE_URL": settings.database_url or "",
+        "GATEWAY_PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", cwd=tmp_path, env=env, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with aiohttp.ClientSession() as browser:
+
+            async def asked() -> bool:
+                try:
+                    async with browser.post(f"{env['PUBLIC_URL']}/api/v1/scans", json={"niche": "reefs"}) as answer:
+                        return answer.status == 202
+                except aiohttp.ClientConnectionError:
+                    return False
+
+            await eventually(asked)
+            (event,) = await eventually(lambda: stored(nats_admin, "scan.requested"))
+            assert event["niche"] == "reefs"
+            async with browser.get(f"{env['PUBLIC_URL']}/api/v1/events") as stream:
+                assert stream.status == 200
+                process.terminate()
+                async with asyncio.timeout(DEADLINE_S):
+                    _, log = await process.communicate()
+        assert process.returncode == 0, log.decode()
+        assert b"gateway.ready" in log
+        assert b"Traceback" not in log, log.decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 # Connecting an account ------------------------------------------------------------------------------
@@ -426,10 +476,12 @@ async def consent(
     async with gateway.browser.get(f"{gateway.url}/connect/google") as page:
         assert page.status == 200, await page.text()
         address = page.url
-    form = aiohttp.FormData({**address.query, "decision": decision})
-    for scope in SCOPES if granted is None else granted:
-        form.add_field("granted", scope)
-    async with gateway.browser.post(address.with_query(None), data=form) as end:
+    form = aiohttp.FormData({"decision": decision})
+    if granted is not None:
+        form.add_field("granular", "true")
+        for scope in granted:
+            form.add_field("granted", scope)
+    async with gateway.browser.post(address, data=form) as end:
         return end.status, end.url, await end.text()
 
 
@@ -483,9 +535,12 @@ async def test_the_authorisation_is_tied_to_the_browser(gateway: Gateway) -> Non
     assert "SameSite=Lax" in cookie
     assert address.query["code_challenge_method"] == "S256"
     assert address.query["redirect_uri"] == f"{gateway.url}/oauth/google/callback"
-    async with aiohttp.ClientSession() as other, other.get(
-        f"{gateway.url}/oauth/google/callback", params={"code": "x", "state": address.query["state"]}
-    ) as answer:
+    async with (
+        aiohttp.ClientSession() as other,
+        other.get(
+            f"{gateway.url}/oauth/google/callback", params={"code": "x", "state": address.query["state"]}
+        ) as answer,
+    ):
         page = await answer.text()
     assert answer.status == 400
     assert "begun in another browser" in page

@@ -13,6 +13,7 @@ from actors.runtime.ledger import Duplicate, Ledger
 from contracts.codec import decode
 from contracts.errors import LeaseLost, Snooze
 from contracts.events import ScanCompleted, ScanRequested
+from contracts.flow import ACTORS, consumers_of
 from contracts.ids import CorrelationId, EventId
 
 EVENT = ScanRequested(event_id=EventId("e-1"), correlation_id=CorrelationId("c-1"), niche="deep sea")
@@ -166,7 +167,7 @@ async def test_bury_records_once_and_tells_it(database: Database) -> None:
     ledger = ledger_of(database)
     for _ in range(2):
         await ledger.bury(
-            "rejected", "scanner-scan-requested", EVENT, b"{}", error="no such platform", trace="", failures=1
+            "rejected", consumers_of(ACTORS["scanner"])[0], EVENT, b"{}", error="no such platform", trace="", failures=1
         )
     assert await database.fetchval("select count(*) from dead_letters") == 1
     assert await database.fetchval("select outcome from inbox") == "rejected"

@@ -155,6 +155,19 @@ async def test_bytes_may_be_uploaded_with_the_listing(library: Library) -> None:
     assert await answer.read() == library.clip.read_bytes()
 
 
+async def test_subtitles_are_a_file_of_the_item(library: Library) -> None:
+    """Leaves the words of a source unread where its uploader gave them."""
+    words = library.clip.with_suffix(".srt")
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nSea\n")
+    await library.item("sea", subtitles=str(words), publicdate="2026-01-02T03:04:05+00:00")
+    listed = {file["format"]: file["name"] for file in await files(library)}
+    assert listed == {"MPEG4": "clip.mp4", "Metadata": "sea_meta.xml", "SubRip": "clip.srt"}
+    assert "Sea" in await (await library.http.get("/download/sea/clip.srt")).text()
+    (document,) = (await library.search("sea OR identifier:sea"))["response"]["docs"]
+    assert document["publicdate"] == "2026-01-02T03:04:05Z"
+    assert "subtitles" not in document
+
+
 async def test_downloads_grow_with_the_sandbox_clock(library: Library) -> None:
     """Leaves velocity at zero for every candidate of the demo."""
     await library.http.patch("/sandbox/settings", json={"time_scale": 1.0})

@@ -45,12 +45,13 @@ async def consent(
     page = await http.get("/o/oauth2/v2/auth", params=asked, allow_redirects=False)
     assert page.status == 200
     text = await page.text()
+    assert '<form class="narrow" method="post">' in text
     fields = [
         (unescape(name), unescape(value))
         for kind, name, value in re.findall(r'<input type="(\w+)" name="([^"]*)" value="([^"]*)"', text)
         if kind == "hidden" or only in (None, unescape(value))
     ]
-    return await http.post("/o/oauth2/v2/auth", data=[*fields, ("decision", decision)], allow_redirects=False)
+    return await http.post(page.url, data=[*fields, ("decision", decision)], allow_redirects=False)
 
 
 async def code(http: ClientSession, **asked: str) -> str:
@@ -106,6 +107,19 @@ async def test_people_may_grant_fewer_scopes(http: ClientSession) -> None:
     found = await (await exchange(http, URL(answer.headers["Location"]).query["code"])).json()
     assert found["scope"] == UPLOAD
     assert await channel_status(http, found["access_token"]) == 403
+
+
+async def test_one_scope_leaves_nothing_to_untick(http: ClientSession) -> None:
+    """Asks people about scopes one by one where the real page asks once."""
+    answer = await consent(http, {**ASKED, "scope": UPLOAD}, only="nothing")
+    found = await (await exchange(http, URL(answer.headers["Location"]).query["code"])).json()
+    assert found["scope"] == UPLOAD
+
+
+async def test_unticking_everything_is_a_refusal(http: ClientSession) -> None:
+    """Connects an account that granted nothing."""
+    answer = await consent(http, ASKED, only="nothing")
+    assert URL(answer.headers["Location"]).query["error"] == "access_denied"
 
 
 async def test_refresh_tokens_come_offline_and_at_consent_only(http: ClientSession) -> None:

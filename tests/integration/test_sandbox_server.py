@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from msgspec import structs
 
 from contracts.errors import Reject
 from deploy.sandbox import SandboxSettings, running, serve
 from deploy.sandbox.media import make_clip
+from deploy.sandbox.store import Store
+from deploy.sandbox.youtube_upload import Session
 
 DEADLINE_S = 60.0
 CHUNK_BYTES = 262_144
@@ -129,6 +132,27 @@ async def test_a_crash_in_the_middle_of_one_body_keeps_what_was_confirmed(tmp_pa
         assert (asked.status, asked.headers["Range"]) == (308, f"bytes=0-{confirmed - 1}")
 
 
+async def test_a_crash_between_the_last_byte_and_the_post_leaves_one_post(tmp_path: Path) -> None:
+    """Loses a whole upload, or posts it twice, when the end comes just before the video is made."""
+    settings = SandboxSettings()
+    async with running(tmp_path, settings=settings) as address, ClientSession(address) as http:
+        auth = await grant(http)
+        session = await start(http, auth)
+        chunk = {**auth, "Content-Range": f"bytes 0-{CHUNK_BYTES - 1}/*"}
+        assert (await http.put(session, data=bytes(CHUNK_BYTES), headers=chunk)).status == 308
+    store = Store(tmp_path / "sandbox.sqlite3")
+    (stored,) = store.all(Session)
+    store.put(stored.id, structs.replace(stored, total_bytes=CHUNK_BYTES))
+    store.close()
+    async with running(tmp_path, settings=settings) as address, ClientSession(address) as http:
+        moved = str(address.origin()) + session[session.index("/upload") :]
+        asked = {**auth, "Content-Range": f"bytes */{CHUNK_BYTES}"}
+        answers = await asyncio.gather(*(http.put(moved, headers=asked) for _ in range(5)))
+        assert sorted(answer.status for answer in answers) == [200, 200, 200, 200, 201]
+        assert len({(await answer.json())["id"] for answer in answers}) == 1
+        assert (await state(http))["counts"]["videos"] == 1
+
+
 async def test_the_process_prints_its_address_and_settings(tmp_path: Path) -> None:
     """Leaves people to guess the port, or a wrong setting unexplained."""
     async with process(tmp_path, "--set", "audit_locked=true") as (child, address), ClientSession(address) as http:
@@ -235,6 +259,7 @@ async def test_the_page_shows_posts_safely_and_plays_them(tmp_path: Path, http: 
     auth = await grant(http)
     session = await start(http, auth, 'Fish & "chips"')
     assert (await http.put(session, data=whole, headers=auth)).status == 201
+    await start(http, auth, 'Half "way"')
     listing = {"identifier": "sea", "title": "<script>alert(1)</script>", "file": str(clip)}
     assert (await http.post("/sandbox/archive/items", json=listing)).status == 201
     await http.post("/sandbox/faults", json={"where": "youtube.search", "kind": "quota"})
@@ -244,6 +269,7 @@ async def test_the_page_shows_posts_safely_and_plays_them(tmp_path: Path, http: 
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     for words in (
         "Fish &amp; &quot;chips&quot;",
+        "Half &quot;way&quot;",
         "&lt;script&gt;alert",
         "public",
         post["id"],

@@ -97,7 +97,7 @@ def test_every_word_of_the_script_is_shown(name: str) -> None:
 
 @real_speech
 def test_foreign_words_are_placed_between_their_neighbours() -> None:
-    """An emoji, a number or a word in another script neither stops the captions nor shifts the others."""
+    """An emoji or a word in another script does not stop the captions; at most the two words after it are off."""
     plain = align_samples(hear("en_librivox_0870"), script_of("en_librivox_0870"))
     mixed = align_samples(
         hear("en_librivox_0870"), script_of("en_librivox_0870").replace("john dashwood", "john 🎬 達什伍德")
@@ -107,7 +107,8 @@ def test_foreign_words_are_placed_between_their_neighbours() -> None:
     assert abs(mixed[at].start_us - heard.start_us) < 400_000
     assert mixed[at - 1].text == "john 🎬"
     shifts_us = [abs(word.start_us - twin.start_us) for word, twin in zip(mixed, plain, strict=True)]
-    assert max(shifts_us[at + 2 :]) < 100_000, shifts_us
+    assert max(shifts_us[at + 1 : at + 3]) < 500_000, shifts_us
+    assert max(shifts_us[: at - 1] + shifts_us[at + 3 :]) < 20_000, shifts_us
 
 
 @real_speech

@@ -175,7 +175,7 @@ def test_the_script_finds_what_it_looks_for() -> None:
 @pytest.mark.parametrize(
     ("changes", "field", "because"),
     [
-        ({}, "score", "the ranker has not looked at it yet"),
+        ({}, "score", "it is not ranked yet"),
         ({"origin": "import", "decision": "imported", "stage": "editing"}, "score", "imports are not scored"),
         ({"stage": "rendering", "plan_id": "p", "frames_done": 0}, "rendition", "it is being rendered"),
         ({"stage": "passed"}, "post", "it was passed over"),
@@ -233,6 +233,7 @@ def test_the_empty_page_says_what_to_do() -> None:
     assert "Scan a niche above" in text
     assert "ettametta import" in text
     assert "No account is connected" in text
+    assert "No process of any actor is running. Start it with ettametta up" in text
     only_seen = shown(overview(stages=dict.fromkeys(STAGES, 0) | {"found": 2}))
     assert "2 candidates were seen, and none is chosen so far" in words_of(only_seen)
 

@@ -34,8 +34,13 @@ MAY_IMPORT: Final[dict[str, tuple[str, ...]]] = {
 THIRD_PARTY: Final[dict[str, frozenset[str]]] = {"contracts": frozenset({"msgspec"})}
 """Packages from outside that may be imported; one that is not named here may import any that is declared."""
 
-SPELT_OTHERWISE: Final = {"cupy": "cupy-cuda12x", "cupyx": "cupy-cuda12x", "google": "protobuf", "botocore": "aioboto3"}
-"""Distributions of modules that need not be installed here, that share a namespace, or that are part of another's interface."""
+SPELT_OTHERWISE: Final = {
+    "cupy": "cupy-cuda12x",
+    "cupyx": "cupy-cuda12x",
+    "botocore": "aioboto3",
+    "aiobotocore": "aioboto3",
+}
+"""Distributions of modules that need not be installed here, or that belong to another one's interface."""
 
 
 class Import(Struct, frozen=True):

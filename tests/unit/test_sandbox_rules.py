@@ -121,12 +121,12 @@ def test_durations_are_iso_8601(seconds: float, text: str) -> None:
     assert iso_duration(seconds) == text
 
 
-def video(key: str, meta: Metadata = Metadata(title="t")) -> Video:
+def video(key: str, meta: Metadata | None = None) -> Video:
     return Video(
         id=key,
         channel_id="UCsandbox",
         upload_id="u",
-        meta=meta,
+        meta=meta or Metadata(title="t"),
         created_at=1000.0,
         file="f",
         file_name="f",

@@ -1,0 +1,369 @@
+"""The doctor: every finding is named, mended in words, bounded in time, and never a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.runtime.settings import Settings, SettingsInvalid, load_settings
+from contracts.errors import Reject
+from deploy import embedded
+from deploy.doctor import Check, diagnose, exit_code, machine, render, run
+from deploy.doctor.credentials import (
+    NOT_USED_YET,
+    check_credentials,
+    check_destination,
+    check_overrides,
+    check_public_url,
+)
+from deploy.doctor.services import check_media, check_nats, check_postgres
+from tests.stack import ROOT
+
+GIB = 1 << 30
+
+
+def settings_in(folder: Path, **values: str) -> Settings:
+    return load_settings(values, folder)
+
+
+def by_name(checks: tuple[Check, ...]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """Give the port of a server that takes connections and says nothing."""
+    release = asyncio.Event()
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        release.set()
+        server.close()
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let the doctor look at these alone: work that is given up goes on in its thread, beside later tests."""
+    whole = run._steps
+    monkeypatch.setattr(run, "_steps", lambda settings: {n: step for n, step in whole(settings).items() if n in names})
+
+
+# The whole ----------------------------------------------------------------------------------------
+
+
+async def test_a_fresh_install_can_work(tmp_path: Path) -> None:
+    """If it fails, a newcomer's first `ettametta doctor` says that nothing works, or misses a part."""
+    checks = await diagnose(settings_in(tmp_path), deadline_s=30)
+    found = by_name(checks)
+    assert len(found) == len(checks)
+    assert {
+        "NATS", "PostgreSQL", "MEDIA_URL", "DATA_DIR", "secret key", "PUBLIC_URL", "DESTINATION", "youtube", "codecs",
+        "font", "gpu", "narration", "alignment", "yt-dlp", "time zones", "telemetry", "stack", "internet_archive",
+    } <= set(found)  # fmt: skip
+    assert exit_code(checks) == 0, render(checks)
+    assert found["NATS"].detail.startswith("embedded, nats-server")
+    assert found["PostgreSQL"].detail.startswith("embedded, postgres (PostgreSQL) 18")
+    assert not [check for check in checks if "could not be checked" in check.detail]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_faults_of_the_settings_are_findings_that_stop_work(tmp_path: Path) -> None:
+    """If it fails, doctor ends in a traceback exactly when it is needed."""
+    with pytest.raises(SettingsInvalid) as caught:
+        settings_in(tmp_path, GATEWAY_PORT="x", PRIVACY="none")
+    checks = await diagnose(caught.value, deadline_s=30)
+    found = by_name(checks)
+    assert found["GATEWAY_PORT"].stops_work
+    assert found["PRIVACY"].state == "wrong"
+    assert found["codecs"].state == "ok"
+    assert "NATS" not in found
+    assert exit_code(checks) == 1
+
+
+async def test_what_is_wrong_has_a_mend(tmp_path: Path) -> None:
+    """If it fails, a person is told of a trouble and not what to do."""
+    settings = settings_in(
+        tmp_path,
+        NATS_URL="nats://127.0.0.1:1",
+        DATABASE_URL="postgresql://127.0.0.1:1/x",
+        DATA_DIR="/proc/nothing",
+        SECRET_KEY="short",
+        DESTINATION="myspace",
+    )
+    checks = await diagnose(settings, deadline_s=30)
+    bad = [check for check in checks if check.state == "wrong"]
+    assert {check.name for check in bad} >= {"NATS", "PostgreSQL", "MEDIA_URL", "DATA_DIR", "secret key", "DESTINATION"}
+    assert [check.name for check in bad if not check.mend] == []
+    assert all(check.stops_work for check in bad)
+    assert exit_code(checks) == 1
+    assert "Connect call failed" in by_name(checks)["NATS"].detail
+
+
+async def test_secrets_are_hidden_wherever_they_would_appear(tmp_path: Path) -> None:
+    """If it fails, the output that people paste into an issue gives their passwords away."""
+    secret = "hunter2hunter2"
+    settings = settings_in(
+        tmp_path,
+        NATS_URL=f"nats://user:{secret}@127.0.0.1:1",
+        DATABASE_URL=f"postgresql://user:{secret}@127.0.0.1:1/x",
+        SECRET_KEY=secret,
+        GROQ_API_KEY=secret,
+        YOUTUBE_API_URL=f"http://user:{secret}@127.0.0.1:2",
+    )
+    checks = await diagnose(settings, deadline_s=30)
+    assert secret not in render(checks)
+    assert secret not in msgspec.json.encode(checks).decode()
+
+
+async def test_a_server_that_hangs_is_a_finding_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, doctor hangs with the very server that it should name."""
+    only(monkeypatch, "NATS", "PostgreSQL")
+    async with silent_server() as port:
+        settings = settings_in(
+            tmp_path, NATS_URL=f"nats://127.0.0.1:{port}", DATABASE_URL=f"postgresql://127.0.0.1:{port}/x"
+        )
+        async with asyncio.timeout(20):
+            found = by_name(await diagnose(settings, deadline_s=0.3))
+    assert "no answer within 0.3 s" in found["NATS"].detail
+    assert "no answer within 0.3 s" in found["PostgreSQL"].detail
+    assert found["NATS"].stops_work
+    assert found["PostgreSQL"].stops_work
+
+
+async def test_a_disk_that_hangs_is_a_finding_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a dead network disk holds doctor up for ever."""
+    release = threading.Event()
+
+    def hang() -> Check:
+        release.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(machine, "check_codecs", hang)
+    only(monkeypatch, "codecs")
+    try:
+        found = by_name(await diagnose(settings_in(tmp_path), deadline_s=0.3))
+    finally:
+        release.set()
+    assert "no answer" in found["codecs"].detail
+
+
+async def test_a_check_that_breaks_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, one bug hides all other findings behind a traceback."""
+
+    def broken() -> Check:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(machine, "check_codecs", broken)
+    only(monkeypatch, "codecs", "python")
+    found = by_name(await diagnose(settings_in(tmp_path), deadline_s=30))
+    assert found["codecs"].detail == "could not be checked (KeyError: 'surprise')"
+    assert found["python"].state == "ok"
+
+
+def test_text_is_aligned_with_the_mend_below() -> None:
+    """If it fails, the list cannot be read at a glance."""
+    checks = (
+        Check(name="a", state="ok", detail="fine"),
+        Check(name="longer", state="wrong", detail="broken", mend="mend it", stops_work=True),
+        Check(name="b", state="missing", detail="none"),
+    )
+    assert render(checks).splitlines() == [
+        "ok       a       fine",
+        "wrong    longer  broken [stops work]",
+        "                 -> mend it",
+        "missing  b       none",
+        "",
+        "1 ok, 1 missing, 1 wrong. These stop work: longer.",
+    ]
+    assert render(checks[:1]).endswith("Nothing stops work.")
+
+
+# Settings and credentials -------------------------------------------------------------------------
+
+
+def test_google_credentials_say_what_is_lost_and_where_to_return(tmp_path: Path) -> None:
+    """If it fails, a person makes an OAuth client with a redirect URI that does not work."""
+    check = by_name(check_credentials(settings_in(tmp_path, PUBLIC_URL="https://studio.example/")))["youtube"]
+    assert (check.state, check.stops_work) == ("missing", False)
+    assert "GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET" in check.detail
+    assert "https://studio.example/oauth/google/callback" in check.mend
+    wanted = by_name(check_credentials(settings_in(tmp_path, DESTINATION="youtube")))["youtube"]
+    assert wanted.stops_work
+    given = {"GOOGLE_CLIENT_ID": "id", "GOOGLE_CLIENT_SECRET": "secret"}
+    assert by_name(check_credentials(settings_in(tmp_path, **given)))["youtube"].state == "ok"
+
+
+def test_credentials_said_to_be_unused_are_unused() -> None:
+    """If it fails, doctor tells people that a key is of no use which an actor now needs."""
+    fields = {field for group in NOT_USED_YET.values() for field in group}
+    used = set()
+    for folder in ("actors", "gateway", "deploy"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name != "settings.py" and "doctor" not in path.parts:
+                used |= fields & set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+    assert used == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "stops"),
+    [("", "missing", False), ("youtube", "ok", False), ("internet_archive", "wrong", True), ("myspace", "wrong", True)],
+)
+def test_destination(tmp_path: Path, name: str, state: str, *, stops: bool) -> None:
+    """If it fails, videos are made for days for a platform that cannot be posted to."""
+    check = check_destination(settings_in(tmp_path, DESTINATION=name))
+    assert (check.state, check.stops_work) == (state, stops)
+
+
+@pytest.mark.parametrize(
+    ("env", "state", "words"),
+    [
+        ({}, "ok", "127.0.0.1:8400"),
+        ({"PUBLIC_URL": "http://localhost:9000"}, "wrong", "cannot come back"),
+        ({"PUBLIC_URL": "http://localhost:9000", "GATEWAY_PORT": "9000"}, "ok", "9000"),
+        ({"PUBLIC_URL": "http://studio.example"}, "wrong", "not https"),
+        ({"PUBLIC_URL": "https://studio.example"}, "ok", "studio.example"),
+        ({"GATEWAY_HOST": "0.0.0.0"}, "ok", "this machine only"),
+    ],
+)
+def test_public_url(tmp_path: Path, env: dict[str, str], state: str, words: str) -> None:
+    """If it fails, connecting an account ends on a page that cannot be reached."""
+    check = check_public_url(settings_in(tmp_path, **env))
+    assert check.state == state
+    assert words in check.detail
+
+
+def test_addresses_that_stand_in_are_named_without_their_password(tmp_path: Path) -> None:
+    """If it fails, a person does not see that posts go to a sandbox."""
+    (check,) = check_overrides(settings_in(tmp_path, YOUTUBE_API_URL="http://u:p@127.0.0.1:8401/x"))
+    assert check.name == "YOUTUBE_API_URL"
+    assert check.detail == "http://127.0.0.1:8401/x stands in for the real platform"
+
+
+# This machine -------------------------------------------------------------------------------------
+
+
+def test_a_codec_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a build of FFmpeg without H.264 is found out in the middle of a render."""
+    assert machine.check_codecs().state == "ok"
+    monkeypatch.setattr(machine, "DECODERS", ("h264", "nonesuch"))
+    assert "no decoder nonesuch" in machine.check_codecs().detail
+    assert not machine.check_codecs().stops_work
+    monkeypatch.setattr(machine, "ENCODERS", ("nonesuch",))
+    assert machine.check_codecs().stops_work
+
+
+def test_a_font_that_is_no_font_stops_work(tmp_path: Path) -> None:
+    """If it fails, every render is rejected for a font that doctor called fine."""
+    (tmp_path / "a.ttf").write_bytes(b"not a font")
+    check = machine.check_font(settings_in(tmp_path, FONT_PATH="a.ttf"))
+    assert (check.state, check.stops_work) == ("wrong", True)
+    assert "a.ttf" in check.detail
+
+
+def test_gpu_findings() -> None:
+    """If it fails, a machine without CUDA looks broken, or a broken driver looks fine."""
+
+    def no_driver() -> tuple[str, ...]:
+        raise OSError("libcuda.so.1: cannot open shared object file\nmore")
+
+    assert machine.check_gpu(present=lambda: False).state == "ok"
+    broken = machine.check_gpu(present=lambda: True, devices=no_driver)
+    assert broken.state == "wrong"
+    assert "libcuda.so.1" in broken.detail
+    assert "more" not in broken.detail
+    assert not broken.stops_work
+    assert machine.check_gpu(present=lambda: True, devices=lambda: ("H100",)).detail.startswith("H100; ")
+
+
+def test_an_old_ytdlp_is_told() -> None:
+    """If it fails, imports from web pages break one after another and nobody knows why."""
+    assert machine.check_ytdlp(today=date(2026, 11, 1)).state == "ok"
+    old = machine.check_ytdlp(today=date(2030, 1, 1))
+    assert (old.state, old.stops_work) == ("wrong", False)
+    assert "pip install -U yt-dlp" in old.mend
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "stops"), [(GIB // 2, "wrong", True), (5 * GIB, "wrong", False), (50 * GIB, "ok", False)]
+)
+def test_disk_space(tmp_path: Path, free: int, state: str, *, stops: bool) -> None:
+    """If it fails, a full disk is found out in the middle of a render."""
+    check = machine.check_data_dir(settings_in(tmp_path), free_bytes=lambda _: free)
+    assert (check.state, check.stops_work) == (state, stops)
+
+
+async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """If it fails, work begins that cannot be kept."""
+    (tmp_path / "file").touch()
+    settings = settings_in(tmp_path, DATA_DIR="file/below")
+    assert machine.check_data_dir(settings).stops_work
+    assert (await check_media(settings)).stops_work
+
+
+def test_secret_key_findings(tmp_path: Path) -> None:
+    """If it fails, tokens lie open to other users of the machine, or cannot be read at all."""
+    settings = settings_in(tmp_path)
+    file = settings.data_dir / "secret.key"
+    assert machine.check_secret_key(settings).state == "ok"
+    file.parent.mkdir()
+    file.write_text("A" * 43 + "=")
+    file.chmod(0o644)
+    assert "read by others (mode 644)" in machine.check_secret_key(settings).detail
+    file.chmod(0o600)
+    assert machine.check_secret_key(settings).state == "ok"
+    file.write_text("damaged")
+    assert machine.check_secret_key(settings).stops_work
+    assert machine.check_secret_key(settings_in(tmp_path, SECRET_KEY="x")).stops_work
+
+
+def test_telemetry_that_is_asked_for_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, traces that an operator asked for are silently not sent."""
+    settings = settings_in(tmp_path)
+    assert machine.check_telemetry(settings, asked=True).state == "ok"
+    monkeypatch.setattr(machine, "find_spec", lambda _: None)
+    assert machine.check_telemetry(settings, asked=False).state == "ok"
+    assert machine.check_telemetry(settings, asked=True).stops_work
+
+
+# Embedded programs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("content", "mode"), [("#!/bin/sh\nexit 3\n", 0o755), ("not a program", 0o755), ("", 0o644)])
+async def test_an_embedded_program_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, mode: int
+) -> None:
+    """If it fails, a wheel of another machine passes as installed."""
+    program = tmp_path / "server"
+    program.write_text(content)
+    program.chmod(mode)
+    monkeypatch.setattr(embedded, "nats_binary", lambda: program)
+    monkeypatch.setattr(embedded, "postgres_binary", lambda _: program)
+    for check in (await check_nats(settings_in(tmp_path)), await check_postgres(settings_in(tmp_path))):
+        assert (check.state, check.stops_work) == ("wrong", True)
+        assert re.search(r"NATS_URL|DATABASE_URL", check.mend)
+
+
+async def test_embedded_programs_that_are_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, the name of the package to install is not told."""
+
+    def absent(*_: Any) -> Path:
+        raise Reject("it is not installed", mend="pip install it")
+
+    monkeypatch.setattr(embedded, "nats_binary", absent)
+    monkeypatch.setattr(embedded, "postgres_binary", absent)
+    for check in (await check_nats(settings_in(tmp_path)), await check_postgres(settings_in(tmp_path))):
+        assert (check.state, check.mend, check.stops_work) == ("missing", "pip install it", True)
