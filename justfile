@@ -81,7 +81,7 @@ lock *arguments:
     uv pip compile {{ lock_options }} {{ arguments }} -o requirements.txt pyproject.toml
     uv pip compile {{ lock_options }} {{ arguments }} -o requirements-dev.txt -c requirements.txt --group dev pyproject.toml
 
-lock_options := "--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
+lock_options := "--quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command 'just lock'"
 
 # Ask pip for a wheel of every dependency on every platform and write docs/dependencies.md
 [group("change")]

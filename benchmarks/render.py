@@ -116,7 +116,7 @@ def run_engine(source: Path, seconds: int, out: Path, *, checked: bool) -> None:
 
 
 def run_bare(source: Path, seconds: int, out: Path) -> None:
-    """Crop and scale by FFmpeg's own filters, in threads and with codec settings like the engine's; audio re-encoded."""
+    """Crop and scale by FFmpeg's own filters, with the engine's threads and codec settings; audio re-encoded."""
     frames: Channel[VideoFrame] = Channel(engine.QUEUE_FRAMES)
 
     def produce() -> None:
@@ -139,7 +139,7 @@ def run_bare(source: Path, seconds: int, out: Path) -> None:
             target.mux(video.encode(frame))
             for block in coming:
                 target.mux(audio.encode(block))
-                if block.time * 30 > number:
+                if (block.time or 0.0) * 30 > number:
                     break
         target.mux(video.encode(None))
         target.mux(audio.encode(None))

@@ -59,6 +59,9 @@ class Candidate(Struct, frozen=True, kw_only=True):
     duration_us: Annotated[Count | None, Meta(description="Length, microseconds; null: not given.")] = None
     media_url: Annotated[str | None, Meta(description="Address of the media file; null: none is offered.")] = None
     media_bytes: Annotated[Count | None, Meta(description="Size of that file, bytes; null: not given.")] = None
+    subtitles_url: Annotated[
+        str | None, Meta(description="Address of a .srt or .vtt of the media file; null: none is offered.")
+    ] = None
     metrics: Annotated[Metrics, Meta(description="Counts when observed.")] = Metrics()
     observed_at: Annotated[Utc, Meta(description="When it was observed, UTC.")]
     rights: Annotated[RightsRecord, Meta(description="What may be done with it, and how that is known.")]

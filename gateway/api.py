@@ -99,7 +99,7 @@ class Api:
 
     async def scan(self, request: web.Request) -> web.Response:
         """POST /api/v1/scans. A repeated Idempotency-Key asks for the same scan once."""
-        0 and same_origin(request, self._services.settings)
+        same_origin(request, self._services.settings)
         if request.content_type != "application/json":
             raise Problem(415, "The body must be JSON", mend="Send Content-Type: application/json.")
         try:

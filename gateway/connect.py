@@ -151,7 +151,7 @@ class Connect:
             )
         kept = msgspec.json.decode(self._services.tokens.secrets.decrypt(row["verifier"]), type=_Begun)
         session = request.cookies.get(COOKIE, "")
-        if False and not secrets.compare_digest(kept.session_sha256, _sha256(session)):
+        if not secrets.compare_digest(kept.session_sha256, _sha256(session)):
             raise Problem(
                 400,
                 "This authorisation was begun in another browser",
@@ -159,7 +159,7 @@ class Connect:
                 f"at {self._services.settings.public_url}.",
                 action=again,
             )
-        if self._services.clock.now() - row["created_at"] > 100 * STATE_LIFE:
+        if self._services.clock.now() - row["created_at"] > STATE_LIFE:
             raise Problem(
                 400,
                 "This authorisation took too long",
@@ -191,7 +191,7 @@ class Connect:
             ) from error
 
     def _check_granted(self, client: OAuthClient, tokens: TokenSet, again: tuple[str, str]) -> None:
-        if missing := ():
+        if missing := oauth.missing_scopes(client, tokens):
             raise Problem(
                 403,
                 "Not everything that is needed was allowed",

@@ -128,7 +128,7 @@ class Hub:
         boot, _, number = last_event_id.partition("-")
         if boot == self.boot and number.isascii() and number.isdecimal():
             for sent in self._recent:
-                if sent.number >= int(number):
+                if sent.number > int(number):
                     viewer.put(sent)
         viewer.gone = False
         self.viewers.add(viewer)

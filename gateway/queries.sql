@@ -15,7 +15,7 @@ select
     case
         when m.post_id is not null then 'measured'
         when p.state = 'published' then 'published'
-        when false then p.state
+        when p.state in ('unconfirmed', 'failed') then p.state
         when d.error is not null then 'stopped'
         when i.decision in ('found', 'passed') then i.decision
         when p.post_id is not null then 'publishing'

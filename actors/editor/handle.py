@@ -6,7 +6,7 @@ file and the request alone, so that work done twice gives the same rows and the 
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from msgspec import Struct
@@ -24,7 +24,7 @@ from actors.runtime.objects import content_key
 from actors.runtime.work import Services, Work
 from contracts.errors import Reject
 from contracts.events import CandidateSelected, Destination, ImportRequested, RenderRequested
-from contracts.ids import ItemId, ObjectKey
+from contracts.ids import ItemId, ObjectKey, derived
 from contracts.media import Probe
 from contracts.plan import Plan
 from contracts.rights import RightsRecord, may
@@ -33,6 +33,7 @@ __all__ = ["PRESET", "handle_import", "handle_selected", "require_rights", "seed
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 PRESET: Final = "short"
+SUBTITLES_DEADLINE_S: Final = 60.0
 
 
 class Asset(Struct, frozen=True, kw_only=True):
@@ -72,7 +73,8 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
                 acquired = await acquire_candidate(candidate, folder, services.http)
                 source = await _keep(services, event.item_id, acquired, candidate.rights)
         words = SourceText(title=candidate.title, description=candidate.description, tags=candidate.tags)
-        wish = _Wish(item_id=event.item_id, words=words, destination=event.destination)
+        subtitles_key = await _offered_subtitles(services, candidate.subtitles_url, work)
+        wish = _Wish(item_id=event.item_id, words=words, subtitles_key=subtitles_key, destination=event.destination)
         await _edit(work, services, wish, source)
 
 
@@ -105,6 +107,24 @@ def require_rights(rights: RightsRecord, work: Work[Any]) -> None:
         verdict = may(use, rights, at=work.now)
         if not verdict.allowed:
             raise Reject(f"rights: {verdict.because}", mend="record a licence or a permission, then ask again")
+
+
+async def _offered_subtitles(services: Services, url: str | None, work: Work[Any]) -> ObjectKey | None:
+    """Store the subtitles that a platform offers, once. Subtitles that are refused are no reason to end the item."""
+    if url is None:
+        return None
+    key = ObjectKey(f"subtitles/{derived('subtitles', url)}{PurePosixPath(url).suffix.lower()}")
+    if await services.objects.exists(key):
+        return key
+    with services.scratch() as folder:
+        file = folder / "subtitles"
+        try:
+            await services.http.download(url, file, max_bytes=MAX_SUBTITLES_BYTES, deadline_s=SUBTITLES_DEADLINE_S)
+        except Reject as error:
+            work.log.warning("edit.no_subtitles", because=str(error))
+            return None
+        await services.objects.put_file(key, file, content_type="text/plain")
+    return key
 
 
 def seed_of(sha256: str) -> int:

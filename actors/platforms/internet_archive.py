@@ -53,6 +53,7 @@ PREFERRED_HEIGHT_PX: Final = 1080
 _FIELDS: Final = ("identifier", "downloads")
 _SPECIAL: Final = re.compile(r'([+\-&|!(){}\[\]^"~*?:\\/])')
 _PLAYABLE: Final = (".mp4", ".m4v", ".webm", ".mov", ".mkv", ".ogv", ".mpg", ".mpeg", ".avi")
+_SUBTITLES: Final = (".srt", ".vtt")
 _MP4: Final = (".mp4", ".m4v")
 _DOES_NOT_COUNT: Final = "the Internet Archive does not count them"
 
@@ -109,6 +110,7 @@ def parse_item(answer: Any, *, downloads: int | None, base_url: str, at: datetim
     creator = ", ".join(name for name in creators if name)[:300] or None
     restricted = _first(metadata.get("access-restricted-item")).lower() == "true"
     file = None if restricted else choose_file(parse_files(answer.get("files")))
+    subtitles = choose_subtitles(answer.get("files"), file) if file else None
     runtime_us = parse_length(_first(metadata.get("runtime")))
     absent = dict.fromkeys(("likes", "comments", "shares"), _DOES_NOT_COUNT)
     if downloads is None:
@@ -126,6 +128,7 @@ def parse_item(answer: Any, *, downloads: int | None, base_url: str, at: datetim
         duration_us=(file.duration_us if file else None) or runtime_us,
         media_url=f"{base_url}/download/{quote(identifier)}/{quote(file.name)}" if file else None,
         media_bytes=file.size_bytes if file else None,
+        subtitles_url=f"{base_url}/download/{quote(identifier)}/{quote(subtitles)}" if subtitles else None,
         metrics=Metrics(views=downloads, absent=absent),
         observed_at=at,
         rights=_rights(metadata, title=title, author=creator, page=page, at=at),
@@ -170,6 +173,20 @@ def choose_file(files: tuple[MediaFile, ...]) -> MediaFile | None:
     if fitting:
         return min(fitting, key=rank)
     return min(files, key=lambda file: (not file.original, *rank(file)), default=None)
+
+
+def choose_subtitles(files: Any, media: MediaFile) -> str | None:
+    """Return the name of the subtitles made for `media`: same name but for the ending, perhaps with a language."""
+    stem = media.name.rpartition(".")[0].removesuffix(".ia")
+    names = [
+        name
+        for file in (files if isinstance(files, list) else ())
+        if isinstance(file, dict)
+        and (name := _first(file.get("name"))).lower().endswith(_SUBTITLES)
+        and _first(file.get("private")).lower() != "true"
+        and (name.rpartition(".")[0] == stem or name.startswith(f"{stem}."))
+    ]
+    return min(names, key=lambda name: (len(name), name), default=None)
 
 
 def parse_length(text: str) -> int | None:

@@ -74,6 +74,7 @@ class Converter:
     def __init__(self, aspect: Fraction) -> None:
         self._aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
         self._reformatter = VideoReformatter()
+        self._turn: Matrix | None = None
         self._converted: tuple[VideoFrame, Picture] | None = None
 
     def picture(self, frame: VideoFrame) -> Picture:
@@ -83,7 +84,10 @@ class Converter:
         return self._converted[1]
 
     def _convert(self, frame: VideoFrame) -> Picture:
-        display_matrix = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
+        if self._turn is None:
+            # Of one frame only: `side_data` makes a reference cycle, which keeps a frame until cycles are collected.
+            display_matrix = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
+            self._turn = orientation(bytes(display_matrix) if display_matrix is not None else None)
         plain = frame if _is_plain(frame) else self._reformat(frame)
         converted = plain is not frame
         return Picture(
@@ -92,7 +96,7 @@ class Converter:
             width_px=frame.width,
             height_px=frame.height,
             aspect=self._aspect,
-            turn=orientation(bytes(display_matrix) if display_matrix is not None else None),
+            turn=self._turn,
             chroma_site=CHROMA_LEFT if converted else _SITES.get(getattr(frame, "chroma_location", 0), CHROMA_LEFT),
         )
 

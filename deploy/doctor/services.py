@@ -83,6 +83,7 @@ async def check_postgres(settings: Settings) -> Check:
             return missing("PostgreSQL", error.reason, error.mend, stops_work=True)
         return await _runs("PostgreSQL", program, "--version")
     import asyncpg
+    from sqlalchemy.exc import SQLAlchemyError
 
     from deploy.migrate import pending
 
@@ -90,10 +91,16 @@ async def check_postgres(settings: Settings) -> Check:
         waiting = await pending(settings.database_url)
     except Reject as error:
         return wrong("PostgreSQL", error.reason, error.mend, stops_work=True)
-    except (EttamettaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        cause = error.__cause__ if isinstance(error, EttamettaError) and error.__cause__ else error
+    except (
+        EttamettaError,
+        SQLAlchemyError,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ValueError,
+    ) as error:
         mend = "start it, or mend DATABASE_URL; unset it to use the embedded one"
-        return wrong("PostgreSQL", f"cannot be used ({_reason(cause)})", mend, stops_work=True)
+        return wrong("PostgreSQL", f"cannot be used ({_reason(_first_cause(error))})", mend, stops_work=True)
     if waiting:
         return missing("PostgreSQL", f"answers; migrations wait: {', '.join(waiting)}", BRING_UP)
     return ok("PostgreSQL", "answers; the schema is up to date")
@@ -129,6 +136,11 @@ async def _runs(name: str, program: Path, option: str) -> Check:
 
 def _url_of(name: str) -> str:
     return "NATS_URL" if name == "NATS" else "DATABASE_URL"
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """Return the error that the others were raised from: what the server or the system said."""
+    return error if error.__cause__ is None else _first_cause(error.__cause__)
 
 
 def _reason(error: BaseException) -> str:

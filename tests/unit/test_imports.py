@@ -35,10 +35,11 @@ THIRD_PARTY: Final[dict[str, frozenset[str]]] = {"contracts": frozenset({"msgspe
 """Packages from outside that may be imported; one that is not named here may import any that is declared."""
 
 SPELT_OTHERWISE: Final = {
+    "aiobotocore": "aioboto3",
+    "botocore": "aioboto3",
     "cupy": "cupy-cuda12x",
     "cupyx": "cupy-cuda12x",
-    "botocore": "aioboto3",
-    "aiobotocore": "aioboto3",
+    "types_aiobotocore_s3": "types-aioboto3",
 }
 """Distributions of modules that need not be installed here, or that belong to another one's interface."""
 
