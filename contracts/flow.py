@@ -84,7 +84,7 @@ ACTORS: Final[dict[str, Actor]] = {
         Actor(
             name="publisher",
             takes=(e.RenderCompleted, e.PostRequested, e.AccountConnected),
-            gives=(e.PostPublished, e.WorkRejected),
+            gives=(e.PostPublished, e.PostRequested, e.WorkRejected),
         ),
         Actor(
             name="tracker",

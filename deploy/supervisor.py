@@ -196,8 +196,7 @@ class Stack:
                     setup.create_task(migrate(self.database_url))
                 if self.admin_url is not None:
                     setup.create_task(streams.apply(self.admin_url, ack_wait_s=self._ack_wait_s))
-        for tier in (Tier.SERVICE, Tier.ACTOR):
-            await self._bring_up(group, [child for child in self._children if child.tier == tier])
+        await self._bring_up(group, list(self._children))
 
     async def _servers(self) -> list[Child]:
         passwords = load_passwords(self.data_dir / "run" / "passwords.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,14 @@ from contracts.errors import Reject
 from contracts.events import Event
 from contracts.flow import ACTORS, GATEWAY, OUTSIDE, STREAM
 from contracts.ids import CorrelationId
-from deploy.children import Child, Tier
+from deploy.children import Child, Tier, accepts
 from deploy.supervisor import read_state
 
 __all__ = ["actor_child", "gateway_child", "located", "outside", "publish", "sandbox_child", "send", "system_children"]
 
 NAMES: Final = (*ACTORS, GATEWAY.name)
 PUBLISH_TIMEOUT_S: Final = 10.0
+EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
 def actor_child(
@@ -47,6 +48,7 @@ def gateway_child(settings: Settings, *, env: Mapping[str, str], log_dir: Path |
         name=GATEWAY.name,
         argv=(sys.executable, "-m", "deploy", "gateway"),
         tier=Tier.SERVICE,
+        ready=_listening(settings.gateway_host, settings.gateway_port),
         bus_user=GATEWAY.name,
         env={"DATA_DIR": str(settings.data_dir), **env},
         log=log_dir / "gateway.log" if log_dir else None,
@@ -59,9 +61,17 @@ def sandbox_child(folder: Path, *, port: int, env: Mapping[str, str], log_dir: P
         name="sandbox",
         argv=(sys.executable, "-m", "deploy", "sandbox", "--folder", str(folder), "--port", str(port)),
         tier=Tier.SERVICE,
+        ready=_listening("127.0.0.1", port),
         env=dict(env),
         log=log_dir / "sandbox.log" if log_dir else None,
     )
+
+
+def _listening(host: str, port: int) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        return not port or await accepts("127.0.0.1" if host in EVERY_ADDRESS else host, port)
+
+    return ready
 
 
 def system_children(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ import aiohttp
 import asyncpg
 
 from actors.runtime.app import connect
+from actors.runtime.killpoint import CLAIMED
 from actors.runtime.settings import Settings, load_settings
 from contracts.events import ScanRequested
 from contracts.flow import ACTORS, OUTSIDE, consumers_of
@@ -23,7 +24,7 @@ from deploy.embedded import free_port
 from deploy.supervisor import Stack
 from deploy.system import sandbox_child, send, system_children
 
-__all__ = ["BOUNDARIES", "World", "tiny_video"]
+__all__ = ["WALK", "World", "tiny_video"]
 
 STEPS = ("taken", "handled", "committing", "committed", "answering", "answered")
 OUTSIDE_EFFECTS = (
@@ -39,18 +40,18 @@ OUTSIDE_EFFECTS = (
     "tracker.measured",
 )
 NOT_ON_THE_WAY = {"editor-import-requested", "publisher-post-requested", "publisher-account-connected"}
-BOUNDARIES: tuple[str, ...] = (
-    *(
-        f"{consumer.name}.{step}"
-        for actor in ACTORS.values()
-        for consumer in consumers_of(actor)
-        if consumer.name not in NOT_ON_THE_WAY
-        for step in STEPS
-    ),
-    *(f"{name}.relayed" for name in ACTORS),
-    *OUTSIDE_EFFECTS,
+CONSUMERS = tuple(
+    consumer.name
+    for actor in ACTORS.values()
+    for consumer in consumers_of(actor)
+    if consumer.name not in NOT_ON_THE_WAY
 )
-"""Every step boundary that an item passes on its way from a scan to its first measurement."""
+WALK: dict[str, tuple[str, ...]] = {
+    **{step: tuple(f"{consumer}.{step}" for consumer in CONSUMERS) for step in STEPS},
+    "relayed": tuple(f"{name}.relayed" for name in ACTORS),
+    "outside": OUTSIDE_EFFECTS,
+}
+"""Every step boundary that an item passes on its way from a scan to its first measurement, by kind."""
 
 
 class World:
@@ -60,7 +61,8 @@ class World:
         self.folder = folder
         self.replicas = replicas
         self.ack_wait_s = ack_wait_s
-        self.kill_file = folder / "kill"
+        self.kill_dir = folder / "kill"
+        self.kill_dir.mkdir(parents=True, exist_ok=True)
         self.urls = {
             "gateway": f"http://127.0.0.1:{free_port()}",
             "sandbox": f"http://127.0.0.1:{free_port()}",
@@ -71,7 +73,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         env = demo_environment(self.folder, gateway_url=self.urls["gateway"], sandbox_url=self.urls["sandbox"])
-        env |= {"ETTAMETTA_KILL_FILE": str(self.kill_file), "ACK_WAIT_S": str(self.ack_wait_s)}
+        env |= {"ETTAMETTA_KILL_DIR": str(self.kill_dir), "ACK_WAIT_S": str(self.ack_wait_s)}
         self.settings = load_settings(env=env, folder=self.folder)
         logs = self.folder / "logs"
         port = int(self.urls["sandbox"].rsplit(":", 1)[1])
@@ -84,15 +86,17 @@ class World:
             urls=self.urls,
             ack_wait_s=self.ack_wait_s,
         )
-        await self.stack.__aenter__()
-        assert self.stack.database_url is not None
-        self.db = await asyncpg.create_pool(self.stack.database_url, min_size=0, max_size=2)
-        await connect_account(self.urls["gateway"])
+        async with AsyncExitStack() as opened:
+            await opened.enter_async_context(self.stack)
+            assert self.stack.database_url is not None
+            self.db = await asyncpg.create_pool(self.stack.database_url, min_size=0, max_size=2)
+            opened.callback(self.db.terminate)
+            await self.patiently(lambda: connect_account(self.urls["gateway"]))
+            self._opened = opened.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.db.terminate()
-        await self.stack.__aexit__(None, None, None)
+        await self._opened.aclose()
 
     async def list_item(self, name: str, media: Path) -> ItemId:
         """Put an item into the sandbox archive, findable by its name."""
@@ -111,26 +115,21 @@ class World:
 
     def arm(self, boundary: str, *, hold: bool = False) -> None:
         """Kill, or hold, whoever reaches the boundary first."""
-        part = self.kill_file.with_suffix(".part")
-        part.write_text(f"{boundary} hold" if hold else boundary)
-        part.rename(self.kill_file)
+        part = self.kill_dir / f"{boundary}.part"
+        part.write_text("hold" if hold else "")
+        part.rename(self.kill_dir / boundary)
 
-    @property
-    def claim(self) -> Path:
-        return Path(f"{self.kill_file}.claimed")
+    def claims(self) -> set[str]:
+        """Return the boundaries that were reached."""
+        return {path.name.removesuffix(CLAIMED) for path in self.kill_dir.glob(f"*{CLAIMED}")}
 
-    def disarm(self) -> bool:
-        """Take the switch away; return whether it was used."""
-        used = self.claim.exists()
-        self.kill_file.unlink(missing_ok=True)
-        self.claim.unlink(missing_ok=True)
-        return used
+    def release(self, boundary: str) -> None:
+        """Let a held process go on."""
+        (self.kill_dir / (boundary + CLAIMED)).unlink()
 
-    async def claimed(self, *, deadline_s: float) -> None:
-        """Wait until the armed boundary is reached."""
-        async with asyncio.timeout(deadline_s):
-            while not self.claim.exists():
-                await asyncio.sleep(0.01)
+    def disarm(self) -> None:
+        for path in self.kill_dir.iterdir():
+            path.unlink(missing_ok=True)
 
     def kill(self, name: str) -> None:
         """SIGKILL the child of that name, and nothing else."""
@@ -185,12 +184,6 @@ class World:
                 if loop.time() > deadline:
                     raise
                 await asyncio.sleep(0.1)
-
-
-@asynccontextmanager
-async def world(folder: Path, *, replicas: int = 1) -> AsyncIterator[World]:
-    async with World(folder, replicas=replicas) as running:
-        yield running
 
 
 def tiny_video(path: Path, *, seed: int = 0) -> Path:

@@ -99,7 +99,7 @@ async def _direct_address(url: str, http: Http, settings: Settings) -> str | Non
     """Follow redirects by hand and return the last address if a video file is there; None: a page, perhaps.
 
     Each address is checked before it is asked. The host could still change its DNS answer before the download;
-    a network policy is the remedy where that matters (see docs).
+    where that matters, a network policy that keeps the editor from private addresses is the remedy.
     """
     allowed = configured_origins(settings.api_urls)
     for _ in range(MAX_REDIRECTS + 1):

@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from actors.platforms._google_upload import deadline_of, send_rest
+from actors.platforms._youtube_errors import MENDS, PERMISSION_REASONS, parse_reason, raise_for_answer
 from actors.runtime.clock import Clock
-from actors.runtime.http import Http, Response, raise_for_status, retry_after
+from actors.runtime.http import Http, Response
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Unconfirmed
+from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import Caps, Draft, Limits, Metrics, RemotePost, UploadCheckpoint
 
@@ -40,11 +40,9 @@ __all__ = [
     "YouTube",
     "check_draft",
     "identify",
-    "next_quota_day",
     "parse_channel",
     "parse_metrics",
     "parse_post",
-    "parse_reason",
     "tags_chars",
     "video_resource",
 ]
@@ -84,26 +82,9 @@ OAUTH: Final = OAuthClient(
 
 BASE_URL: Final = "https://www.googleapis.com"
 WATCH_URL: Final = "https://www.youtube.com"
-PACIFIC: Final = ZoneInfo("America/Los_Angeles")
 CATEGORY_ID: Final = "22"
-SOON: Final = timedelta(seconds=60)
-CHANNEL_PAUSE: Final = timedelta(hours=24)
 FIND_PAGES: Final = 40
 
-_QUOTA_REASONS: Final = {"quotaExceeded", "dailyLimitExceeded"}
-_BUSY_REASONS: Final = {"rateLimitExceeded", "userRateLimitExceeded", "uploadRateLimitExceeded"}
-_PERMISSION_REASONS: Final = {"insufficientPermissions", "youtubeSignupRequired"}
-_MENDS: Final = {
-    "invalidTitle": "Give a title of 1 to 100 characters without < and >",
-    "invalidDescription": "Give a description of at most 5000 bytes without < and >",
-    "invalidTags": "Give fewer or shorter tags: 500 characters together",
-    "invalidPublishAt": "Give a time in the future, and privacy private",
-    "forbiddenPrivacySetting": "Choose another privacy; this channel may not use the one asked for",
-    "authenticatedUserAccountClosed": "Connect an account that is open",
-    "authenticatedUserAccountSuspended": "Ask YouTube about the suspension, or connect another account",
-    "authenticatedUserNotChannel": "Make a channel for the account at https://www.youtube.com/create_channel",
-    "mediaBodyRequired": "Render the video again",
-}
 _ABSENT: Final = {
     "views": "YouTube gave no view count for this video",
     "likes": "YouTube gave no like count: the owner hides it or ratings are off",
@@ -193,46 +174,11 @@ def parse_channel(answer: Any) -> tuple[Identity, str | None]:
     """Read channels.list: who it is and the playlist of own uploads. Raises: Reject if there is no channel."""
     items = answer.get("items") if isinstance(answer, dict) else None
     if not items:
-        raise Reject("the Google account has no YouTube channel", mend=_MENDS["authenticatedUserNotChannel"])
+        raise Reject("the Google account has no YouTube channel", mend=MENDS["authenticatedUserNotChannel"])
     channel = items[0]
     playlists = (channel.get("contentDetails") or {}).get("relatedPlaylists") or {}
     title = (channel.get("snippet") or {}).get("title") or channel["id"]
     return Identity(account_id=f"{NAME}:{channel['id']}", title=title), playlists.get("uploads")
-
-
-def parse_reason(answer: Response) -> tuple[str, str]:
-    """Return reason and message of an error envelope; empty where the body is none."""
-    try:
-        error = msgspec.json.decode(answer.body)["error"]
-        message = str(error.get("message", ""))
-        first = (error.get("errors") or [{}])[0]
-        return str(first.get("reason", "")), str(first.get("message") or message)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
-        return "", ""
-
-
-def next_quota_day(now: datetime) -> datetime:
-    """Return the next midnight in Los Angeles, where quota days begin, as UTC."""
-    tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
-    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=PACIFIC).astimezone(UTC)
-
-
-def raise_for_answer(answer: Response, *, what: str, now: datetime) -> None:
-    """Raise unless the answer is 2xx: RateLimited, Retry or Reject, with YouTube's own words."""
-    if 200 <= answer.status < 300:
-        return
-    reason, message = parse_reason(answer)
-    text = f"{what}: YouTube says {reason or answer.status}: {message}" if message else f"{what}: HTTP {answer.status}"
-    if reason in _QUOTA_REASONS:
-        raise RateLimited(f"{what}: the API project's quota of the day is spent", until=next_quota_day(now))
-    if reason == "uploadLimitExceeded":
-        raise RateLimited(f"{what}: the channel's upload limit of the day is reached", until=now + CHANNEL_PAUSE)
-    if reason in _BUSY_REASONS:
-        raise RateLimited(text, until=retry_after(answer.headers, now=now) or now + SOON)
-    if 400 <= answer.status < 500 and answer.status not in {408, 429}:
-        raise Reject(text, mend=_MENDS.get(reason, ""))
-    raise_for_status(answer, what=what, now=now)
-    raise Retry(text)
 
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
@@ -244,7 +190,7 @@ async def identify(http: Http, settings: Settings, access_token: str, *, now: da
         headers={"Authorization": f"Bearer {access_token}"},
     )
     if parse_reason(answer)[0] == "youtubeSignupRequired":
-        raise Reject("the Google account has no YouTube channel", mend=_MENDS["authenticatedUserNotChannel"])
+        raise Reject("the Google account has no YouTube channel", mend=MENDS["authenticatedUserNotChannel"])
     raise_for_answer(answer, what="reading the channel", now=now)
     return parse_channel(answer.json())[0]
 
@@ -419,7 +365,7 @@ class YouTube:
             token = await self._tokens.access_token(account, OAUTH)
             answer = await send(token)
         reason, message = parse_reason(answer)
-        if answer.status == 401 or reason in _PERMISSION_REASONS:
+        if answer.status == 401 or reason in PERMISSION_REASONS:
             because = f"YouTube says {reason or answer.status}: {message or 'the permission is not accepted'}"
             await self._tokens.lost(account, token, because)
             raise AuthExpired(account, because)

@@ -118,10 +118,10 @@ class Mixer:
             raise
         except (av.error.FFmpegError, ValueError) as error:  # a channel layout that cannot be mixed, say
             self._note(cut.source, f"its sound cannot be converted ({why(error)})")
-        if tally.failed and not tally.decoded:
-            self._note(cut.source, f"its sound cannot be decoded ({tally.last_error})")
-        elif tally.failed:
-            self._note(cut.source, f"{tally.failed} packets of its sound are damaged ({tally.last_error})")
+        if tally.failed and not tally.whole:
+            self._note(cut.source, f"its sound cannot be decoded{tally.detail}")
+        elif tally.damaged:
+            self._note(cut.source, f"{tally.damaged} packets of its sound are damaged{tally.detail}")
 
     def _note(self, source: str, reason: str) -> None:
         if source not in self._noted:

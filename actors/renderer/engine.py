@@ -27,7 +27,7 @@ from actors.renderer.effects import Moment, moment
 from actors.renderer.encode import AAC_FRAME, Writer
 from actors.renderer.geometry import CHROMA_LEFT, LUMA, Fit, plane_map, shrunk, view, warp
 from actors.renderer.job import ENGINE, Progressed, Rendered, RenderRequest
-from actors.renderer.media import why
+from actors.renderer.media import Tally, why
 from actors.renderer.picture import Picture, planes_of
 from actors.renderer.timeline import Span, frame_count, frame_time_us, samples_of_frames, spans
 from actors.renderer.video import ClipReader, first_frame_us
@@ -180,8 +180,7 @@ class _Render:
             for source in dict.fromkeys(clip.source for clip in request.plan.clips)
         }
         self._usable_us = 0
-        self._decoded = self._failed = 0
-        self._last_error = ""
+        self._tally = Tally()
         self._shown: Channel[_Shown] = Channel(QUEUE_FRAMES)
         self._drawn: Channel[_Drawn] = Channel(QUEUE_FRAMES)
         self._spare: Channel[VideoFrame] = Channel(QUEUE_FRAMES + 3)
@@ -205,8 +204,8 @@ class _Render:
             for thread in threads:
                 thread.join()
         self._judge()
-        if self._failed:
-            notes = (f"{self._failed} packets of the picture are damaged ({self._last_error})", *notes)
+        if self._tally.damaged:
+            notes = (f"{self._tally.damaged} packets of the picture are damaged{self._tally.detail}", *notes)
         return notes
 
     def _run(self, stage: Callable[[], None], channel: Channel[_Shown] | Channel[_Drawn]) -> None:
@@ -240,9 +239,7 @@ class _Render:
         except av.error.FFmpegError as error:
             raise Reject(f"source {source} cannot be read ({why(error)})", mend="the file is damaged") from error
         self._usable_us += max(0, min(span.clip.end_us, reader.reached_us) - span.clip.start_us)
-        self._decoded += reader.tally.decoded
-        self._failed += reader.tally.failed
-        self._last_error = reader.tally.last_error or self._last_error
+        self._tally.add(reader.tally)
         if number < span.end_frame:
             raise Reject(f"source {source}: no frame of the clip can be decoded", mend="the file is damaged or cut off")
 
@@ -285,11 +282,12 @@ class _Render:
     def _judge(self) -> None:
         """Refuse what came mostly from damage. Raises: Reject."""
         asked_us = duration_us(self._plan)
-        detail = f" ({self._last_error})" if self._last_error else ""
+        tally = self._tally
         if self._usable_us < USABLE_SHARE * asked_us:
             raise Reject(
-                f"only {self._usable_us / 1e6:.1f} s of the {asked_us / 1e6:.1f} s asked for can be decoded{detail}",
+                f"only {self._usable_us / 1e6:.1f} s of the {asked_us / 1e6:.1f} s asked for can be decoded"
+                f"{tally.detail}",
                 mend="the source is damaged or shorter than the plan says",
             )
-        if self._failed * (1 - USABLE_SHARE) > self._decoded * USABLE_SHARE:
-            raise Reject(f"most of the picture is damaged: {self._failed} packets fail to decode{detail}")
+        if tally.whole < USABLE_SHARE * (tally.whole + tally.damaged):
+            raise Reject(f"most of the picture is damaged: {tally.damaged} packets do not decode well{tally.detail}")

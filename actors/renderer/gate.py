@@ -68,7 +68,7 @@ def _video(path: Path, expected: Expected, threads: int) -> tuple[int, Fraction]
             picture = cast(VideoFrame, frame)
             count += 1
             last = Fraction(picture.pts or 0) * cast(Fraction, picture.time_base)
-    _demand(tally.failed == 0, f"{tally.failed} damaged packets ({tally.last_error})")
+    _demand(tally.damaged == 0, f"{tally.damaged} damaged packets{tally.detail}")
     return count, last + Fraction(expected.fps.den, expected.fps.num)
 
 
@@ -80,7 +80,7 @@ def _audio_samples(path: Path) -> int | None:
             return None
         samples = sum(cast(AudioFrame, frame).samples for frame in decoded(container, stream, tally))
         _demand(stream.rate == SAMPLE_RATE_HZ, f"sound at {stream.rate} Hz")
-    _demand(tally.failed == 0, f"{tally.failed} damaged packets of sound ({tally.last_error})")
+    _demand(tally.damaged == 0, f"{tally.damaged} damaged packets of sound{tally.detail}")
     return samples
 
 

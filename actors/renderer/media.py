@@ -29,12 +29,31 @@ _DEMUX_ERRORS_MAX: Final = 100
 
 
 class Tally:
-    """What became of the packets of one stream."""
+    """What became of the packets of one stream.
+
+    whole, patched: frames without and with damage that the decoder concealed; failed: packets that gave no frame.
+    """
 
     def __init__(self) -> None:
-        self.decoded = 0
+        self.whole = 0
+        self.patched = 0
         self.failed = 0
         self.last_error = ""
+
+    @property
+    def damaged(self) -> int:
+        return self.patched + self.failed
+
+    @property
+    def detail(self) -> str:
+        """The last error, in brackets, to be put after a sentence."""
+        return f" ({self.last_error})" if self.last_error else ""
+
+    def add(self, other: Tally) -> None:
+        self.whole += other.whole
+        self.patched += other.patched
+        self.failed += other.failed
+        self.last_error = other.last_error or self.last_error
 
 
 def why(error: Exception) -> str:
@@ -78,7 +97,10 @@ def decoded(
             tally.last_error = why(error)
             continue
         for frame in frames:
-            tally.decoded += 1
+            if frame.is_corrupt:
+                tally.patched += 1
+            else:
+                tally.whole += 1
             if frame.time_base is None:  # of frames that only came out when the decoder was emptied
                 frame.time_base = stream.time_base
             yield frame

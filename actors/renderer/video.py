@@ -73,8 +73,9 @@ def first_frame_us(path: Path) -> int:
         tally = Tally()
         first = next(_frames(container, _stream(container), tally, threads=1), None)
     if first is None:
-        detail = f" ({tally.last_error})" if tally.last_error else ""
-        raise Reject(f"no frame of the source can be decoded{detail}", mend="the file is damaged, encrypted or cut off")
+        raise Reject(
+            f"no frame of the source can be decoded{tally.detail}", mend="the file is damaged, encrypted or cut off"
+        )
     return first.start_us
 
 

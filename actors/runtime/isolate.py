@@ -45,6 +45,7 @@ Progress = Callable[[Struct], None]
 LINE_LIMIT_BYTES: Final = 64 << 20
 STDERR_TAIL_BYTES: Final = 4096
 WATCH_INTERVAL_S: Final = 0.1
+LAST_WORDS_S: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 _LIBRARY_ENV: Final = frozenset(
@@ -144,20 +145,18 @@ async def run_isolated(
             body = await _answer(process.stdout, on_progress, what, memory_bytes)
             if body is not None:
                 return msgspec.json.decode(body, type=result)
-            exit_code = await process.wait()
-            await errors
+            await _end(process, errors)
     except TimeoutError:
         raise Reject(f"{what} took longer than {deadline_s:.0f} s and was stopped") from None
     finally:
         watch.cancel()
         _kill_group(process.pid)
         process.stdin.close()
-        await process.wait()
-        await errors
+        await _end(process, errors)
         over_limit = await _outcome(watch)
     if over_limit:
         raise _memory_reject(what, memory_bytes)
-    raise _ended_without_answer(exit_code, what, said.decode(errors="replace").strip())
+    raise _ended_without_answer(process.returncode or 0, what, said.decode(errors="replace").strip())
 
 
 async def _answer(
@@ -194,6 +193,17 @@ async def _keep_tail(stderr: asyncio.StreamReader, said: bytearray) -> None:
     while chunk := await stderr.read(STDERR_TAIL_BYTES):
         said += chunk
         del said[:-STDERR_TAIL_BYTES]
+
+
+async def _end(process: asyncio.subprocess.Process, errors: asyncio.Task[None]) -> None:
+    """Wait for the child's end and its last words; a grandchild that left the group may keep the pipes open."""
+    try:
+        async with asyncio.timeout(LAST_WORDS_S):
+            await process.wait()
+            await asyncio.shield(errors)
+    except TimeoutError:
+        process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # the only way to close its pipes
+        errors.cancel()
 
 
 async def _watch_memory(pid: int, memory_bytes: int) -> bool:

@@ -1,9 +1,9 @@
 """Named step boundaries at which a crash test can end, or hold, a process.
 
-`ETTAMETTA_KILL_FILE` names a file that the test writes: `<boundary>` kills the process that reaches it with
-SIGKILL, `<boundary> hold` keeps it waiting until the claim is removed, so that the test can kill something
-else meanwhile. Renaming the file to `.claimed` makes sure that one process takes it, once. Without the
-variable a boundary costs one comparison.
+In the folder `ETTAMETTA_KILL_DIR` a test writes a file named like a boundary: empty, it kills the process that
+reaches the boundary with SIGKILL; with the word `hold` it keeps it waiting until the claim is removed, so that the
+test can kill something else meanwhile. Renaming the file to `.claimed` makes sure that one process takes it, once.
+Without the variable a boundary costs one comparison.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import time
 from pathlib import Path
 from typing import Final
 
-__all__ = ["reach"]
+__all__ = ["CLAIMED", "reach"]
 
-_FILE: Final = os.environ.get("ETTAMETTA_KILL_FILE", "")
+CLAIMED: Final = ".claimed"
+
+_FOLDER: Final = os.environ.get("ETTAMETTA_KILL_DIR", "")
 _HOLD_S: Final = 20.0
 
 
 def reach(name: str) -> None:
     """Say that the boundary `name` is reached."""
-    if not _FILE:
+    if not _FOLDER:
         return
+    armed = Path(_FOLDER, name)
+    claim = Path(_FOLDER, name + CLAIMED)
     try:
-        wanted, _, how = Path(_FILE).read_text(encoding="utf-8").strip().partition(" ")
-        if wanted != name:
-            return
-        claim = Path(f"{_FILE}.claimed")
-        Path(_FILE).rename(claim)
+        how = armed.read_text(encoding="utf-8")
+        armed.rename(claim)
     except FileNotFoundError:
         return
     if how != "hold":

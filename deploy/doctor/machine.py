@@ -148,6 +148,9 @@ def check_speech() -> tuple[Check, ...]:
 
 
 def _importable(name: str, module: str, package: str, lost: str) -> Check:
+    if find_spec(module) is None:
+        # The default install leaves pocketsphinx out where it has no wheel: Python 3.12 on Linux aarch64.
+        return missing(name, f"{package} is not installed: {lost}", f"pip install {package}, or use another Python")
     try:
         import_module(module)
     except (ImportError, OSError) as error:

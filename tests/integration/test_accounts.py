@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from actors.platforms.youtube import OAUTH, identify
 from actors.runtime import oauth
@@ -116,6 +118,25 @@ async def test_the_refresh_token_is_kept_where_the_answer_has_none(channel: Chan
         await channel.services.tokens.access_token(account, OAUTH)
         channel.clock.turn(7200)
     assert await state_of(channel) == "connected"
+
+
+async def test_an_empty_refresh_token_never_replaces_a_good_one(channel: Channel) -> None:
+    """A token server that answers with an empty refresh token costs the account."""
+
+    async def token(_: web.Request) -> web.Response:
+        return web.json_response(
+            {"access_token": "fresh", "refresh_token": "", "expires_in": 60, "token_type": "Bearer"}
+        )
+
+    app = web.Application()
+    app.router.add_post("/token", token)
+    old = TokenSet(access_token="old", refresh_token="good", expires_at=channel.clock.now(), scopes=("a", "b"))
+    async with TestServer(app) as server:
+        elsewhere = {"google_oauth": str(server.make_url("")).rstrip("/")}
+        settings = msgspec.structs.replace(channel.services.settings, api_urls=elsewhere)
+        new = await oauth.refresh(OAUTH, settings, old, now=channel.clock.now())
+    assert (new.access_token, new.refresh_token, new.scopes) == ("fresh", "good", ("a", "b"))
+    assert new.expires_at == channel.clock.now() + timedelta(seconds=60)
 
 
 async def test_a_second_consent_without_a_refresh_token_keeps_the_known_one(channel: Channel) -> None:

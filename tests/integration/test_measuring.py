@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actors.platforms import youtube
+from actors.platforms._youtube_errors import next_quota_day
 from actors.runtime.db import Database
 from actors.tracker.measure import measure_due
 from actors.tracker.schedule import SNAPSHOTS
@@ -186,7 +187,7 @@ async def test_a_spent_quota_puts_snapshots_off_to_the_next_day(channel: Channel
     await channel.fault("youtube.videos", "quota")
     await measure_due(channel.services)
     due = await channel.db.fetchval("select min(due_at) from measure_schedule where bucket = 0")
-    assert due == youtube.next_quota_day(channel.clock.now())
+    assert due == next_quota_day(channel.clock.now())
 
 
 async def test_a_lost_permission_puts_snapshots_off(channel: Channel) -> None:

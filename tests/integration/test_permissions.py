@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 import nats
@@ -11,11 +12,12 @@ import pytest
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.client import Client
-from nats.js.errors import NotFoundError
 
 from contracts.codec import EVENTS, subject_of
+from contracts.errors import Reject
 from contracts.flow import ACTORS, GATEWAY, OUTSIDE, PARTIES, STREAM, Consumer, consumers_of
 from deploy import streams
+from deploy.supervisor import Stack
 from tests.stack import ACK_WAIT_S, connected
 
 CONSUMERS = [consumer for actor in ACTORS.values() for consumer in consumers_of(actor)]
@@ -196,20 +198,30 @@ async def test_a_wrong_password_is_refused(user: str, nats_urls: dict[str, str])
         await writer.wait_closed()
 
 
-async def test_streams_are_made_once_and_changed_in_place(nats_admin: Client) -> None:
+async def test_streams_are_made_once_and_changed_in_place(tmp_path: Path) -> None:
     """A restart would lose what waits, or a changed ack_wait would never reach the server."""
+    async with (
+        Stack(tmp_path, need_postgres=False, ack_wait_s=ACK_WAIT_S) as stack,
+        connected(stack.nats_urls["admin"]) as admin,
+    ):
+        jetstream = admin.jetstream()
+        await jetstream.publish("ett.scan.requested", b"{}")
+        await streams.apply_to(jetstream, ack_wait_s=ACK_WAIT_S + 1)
+        assert (await jetstream.stream_info(STREAM.name)).state.messages == 1
+        for consumer in CONSUMERS:
+            config = (await jetstream.consumer_info(STREAM.name, consumer.name)).config
+            assert (config.ack_wait, config.max_deliver) == (ACK_WAIT_S + 1, -1)
+            assert config.max_ack_pending is not None
+            assert config.max_ack_pending >= 2 * consumer.batch
+
+
+async def test_a_stream_that_cannot_be_changed_is_left_alone(nats_admin: Client) -> None:
+    """A stream made by hand, in memory say, would be replaced with all that waits in it."""
     jetstream = nats_admin.jetstream()
     await jetstream.publish("ett.scan.requested", b"{}")
-    await streams.apply_to(jetstream, ack_wait_s=ACK_WAIT_S)
-    await streams.apply_to(jetstream, ack_wait_s=ACK_WAIT_S + 1)
+    with pytest.raises(Reject, match=r"NATS refuses stream ETT .* nats stream rm ETT"):
+        await streams.apply_to(jetstream, ack_wait_s=ACK_WAIT_S)
     assert (await jetstream.stream_info(STREAM.name)).state.messages == 1
-    for consumer in CONSUMERS:
-        config = (await jetstream.consumer_info(STREAM.name, consumer.name)).config
-        assert (config.ack_wait, config.max_deliver) == (ACK_WAIT_S + 1, -1)
-        assert config.max_ack_pending is not None
-        assert config.max_ack_pending >= 2 * consumer.batch
-    with pytest.raises(NotFoundError):
-        await jetstream.consumer_info(STREAM.name, "spy")
 
 
 async def _whole(message: NatsMessage) -> NatsMessage:

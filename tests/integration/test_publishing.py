@@ -15,6 +15,7 @@ import pytest
 
 from actors.platforms import youtube
 from actors.platforms._google_upload import CHUNK_UNIT_BYTES
+from actors.platforms._youtube_errors import next_quota_day
 from actors.publisher.handle import CERTAIN_AFTER
 from actors.publisher.posts import Posts, Session
 from actors.runtime.db import Database
@@ -287,7 +288,7 @@ async def test_a_spent_quota_waits_for_the_next_day(channel: Channel) -> None:
     await channel.fault("youtube.session", "quota")
     answered, delay_s = await channel.deliver(request)
     assert answered == "nak"
-    until = youtube.next_quota_day(channel.clock.now())
+    until = next_quota_day(channel.clock.now())
     assert abs(timedelta(seconds=delay_s) - (until - channel.clock.now())) < timedelta(minutes=1)
     post = await channel.post()
     assert "quota" in post["because"]

@@ -289,6 +289,20 @@ def test_gpu_findings() -> None:
     assert machine.check_gpu(present=lambda: True, devices=lambda: ("H100",)).detail.startswith("H100; ")
 
 
+def test_speech_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, captions are missing from every video and nobody knows why."""
+    assert {check.state for check in machine.check_speech()} == {"ok"}
+    monkeypatch.setattr(machine, "find_spec", lambda _: None)
+    assert {check.state for check in machine.check_speech()} == {"missing"}
+    monkeypatch.undo()
+
+    def broken(name: str) -> None:
+        raise OSError(f"{name}: libgomp.so.1 is missing")
+
+    monkeypatch.setattr(machine, "import_module", broken)
+    assert ["libgomp" in check.detail for check in machine.check_speech()] == [True, True]
+
+
 def test_an_old_ytdlp_is_told() -> None:
     """If it fails, imports from web pages break one after another and nobody knows why."""
     assert machine.check_ytdlp(today=date(2026, 11, 1)).state == "ok"

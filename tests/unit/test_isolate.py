@@ -160,6 +160,20 @@ async def test_deadline_ends_the_whole_process_group(child: Callable[[str], str]
     await until(lambda: gone(own) and gone(grandchild))
 
 
+async def test_escaped_grandchild_does_not_hold_the_answer_up(child: Callable[[str], str], tmp_path: Path) -> None:
+    """A helper that left the process group costs a second, not for ever."""
+    pid_file = tmp_path / "pid"
+    module = child(
+        "p = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        "Path(ask.pid_file).write_text(str(p.pid))\nreturn Told('done')"
+    )
+    try:
+        async with asyncio.timeout(15):
+            assert (await ask(module, Ask(pid_file=str(pid_file)))).text == "done"
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
 async def test_cancelling_kills_the_child(child: Callable[[str], str], tmp_path: Path) -> None:
     """Stopping the actor stops its work at once."""
     pid_file = tmp_path / "pid"

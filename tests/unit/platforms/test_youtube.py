@@ -11,6 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from actors.platforms import youtube
 from actors.platforms._google_upload import parse_confirmed
+from actors.platforms._youtube_errors import next_quota_day, raise_for_answer
 from actors.runtime.http import Response
 from contracts.errors import EttamettaError, RateLimited, Reject, Retry
 from contracts.platform import Draft
@@ -108,7 +109,7 @@ def test_the_resource_says_privacy_disclosure_and_marker() -> None:
 )
 def test_quota_days_begin_at_midnight_in_los_angeles(now: str, midnight: str) -> None:
     """If this fails, posts wait an hour too long, or spend the new day's calls too early."""
-    assert youtube.next_quota_day(datetime.fromisoformat(now)) == datetime.fromisoformat(midnight)
+    assert next_quota_day(datetime.fromisoformat(now)) == datetime.fromisoformat(midnight)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_an_error_answer_becomes_the_right_failure(
 ) -> None:
     """If this fails, a spent quota is hammered, or a wrong title is retried for ever."""
     with pytest.raises(kind) as caught:
-        youtube.raise_for_answer(told, what="the call", now=NOW)
+        raise_for_answer(told, what="the call", now=NOW)
     if isinstance(caught.value, RateLimited):
         assert caught.value.until == until
 
@@ -140,7 +141,7 @@ def test_an_error_answer_becomes_the_right_failure(
 def test_a_refusal_carries_the_words_of_youtube_and_a_mend() -> None:
     """If this fails, a person is not told what YouTube minded."""
     with pytest.raises(Reject, match="invalidTitle: The title is wrong") as caught:
-        youtube.raise_for_answer(answer(400, "invalidTitle", "The title is wrong"), what="opening", now=NOW)
+        raise_for_answer(answer(400, "invalidTitle", "The title is wrong"), what="opening", now=NOW)
     assert "100 characters" in caught.value.mend
 
 

@@ -1,0 +1,71 @@
+"""YouTube's error answers, and when its quota days begin.
+
+Docs: "YouTube Data API - Errors" and "Quota Calculator", developers.google.com/youtube/v3, read 2026-11-23.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from actors.runtime.http import Response, raise_for_status, retry_after
+from contracts.errors import RateLimited, Reject, Retry
+
+__all__ = ["MENDS", "PERMISSION_REASONS", "next_quota_day", "parse_reason", "raise_for_answer"]
+
+PACIFIC: Final = ZoneInfo("America/Los_Angeles")
+SOON: Final = timedelta(seconds=60)
+CHANNEL_PAUSE: Final = timedelta(hours=24)
+
+_QUOTA_REASONS: Final = {"quotaExceeded", "dailyLimitExceeded"}
+_BUSY_REASONS: Final = {"rateLimitExceeded", "userRateLimitExceeded", "uploadRateLimitExceeded"}
+PERMISSION_REASONS: Final = {"insufficientPermissions", "youtubeSignupRequired"}
+MENDS: Final = {
+    "invalidTitle": "Give a title of 1 to 100 characters without < and >",
+    "invalidDescription": "Give a description of at most 5000 bytes without < and >",
+    "invalidTags": "Give fewer or shorter tags: 500 characters together",
+    "invalidPublishAt": "Give a time in the future, and privacy private",
+    "forbiddenPrivacySetting": "Choose another privacy; this channel may not use the one asked for",
+    "authenticatedUserAccountClosed": "Connect an account that is open",
+    "authenticatedUserAccountSuspended": "Ask YouTube about the suspension, or connect another account",
+    "authenticatedUserNotChannel": "Make a channel for the account at https://www.youtube.com/create_channel",
+    "mediaBodyRequired": "Render the video again",
+}
+
+
+def parse_reason(answer: Response) -> tuple[str, str]:
+    """Return reason and message of an error envelope; empty where the body is none."""
+    try:
+        error = msgspec.json.decode(answer.body)["error"]
+        message = str(error.get("message", ""))
+        first = (error.get("errors") or [{}])[0]
+        return str(first.get("reason", "")), str(first.get("message") or message)
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return "", ""
+
+
+def next_quota_day(now: datetime) -> datetime:
+    """Return the next midnight in Los Angeles, where quota days begin, as UTC."""
+    tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
+    return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=PACIFIC).astimezone(UTC)
+
+
+def raise_for_answer(answer: Response, *, what: str, now: datetime) -> None:
+    """Raise unless the answer is 2xx: RateLimited, Retry or Reject, with YouTube's own words."""
+    if 200 <= answer.status < 300:
+        return
+    reason, message = parse_reason(answer)
+    text = f"{what}: YouTube says {reason or answer.status}: {message}" if message else f"{what}: HTTP {answer.status}"
+    if reason in _QUOTA_REASONS:
+        raise RateLimited(f"{what}: the API project's quota of the day is spent", until=next_quota_day(now))
+    if reason == "uploadLimitExceeded":
+        raise RateLimited(f"{what}: the channel's upload limit of the day is reached", until=now + CHANNEL_PAUSE)
+    if reason in _BUSY_REASONS:
+        raise RateLimited(text, until=retry_after(answer.headers, now=now) or now + SOON)
+    if 400 <= answer.status < 500 and answer.status not in {408, 429}:
+        raise Reject(text, mend=MENDS.get(reason, ""))
+    raise_for_status(answer, what=what, now=now)
+    raise Retry(text)
