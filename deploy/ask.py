@@ -135,7 +135,7 @@ async def system_status(settings: Settings) -> dict[str, Any]:
         except EttamettaError as error:
             raise Reject(f"no gateway answers at {url}", mend="start `ettametta up`, or correct PUBLIC_URL") from error
     if answer.status != 200:
-        raise Reject(f"the gateway answered {answer.status}: {answer.text()[:200]}", mend="see its log")
+        raise Reject(f"the gateway answered {answer.status}: {answer.text[:200]}", mend="see its log")
     found: dict[str, Any] = answer.json()
     return found
 

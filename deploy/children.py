@@ -34,7 +34,7 @@ LOG_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
 
 class Tier(IntEnum):
-    """Order of children: lower ones start first and end last."""
+    """Order of the end: higher ones first. The two servers start before all others."""
 
     POSTGRES = 0
     NATS = 1

@@ -60,10 +60,9 @@ def spans(plan: Plan) -> tuple[Span, ...]:
     total = frame_count(duration_us(plan), fps)
     laid: list[Span] = []
     start_us = first = 0
-    for at, clip in enumerate(plan.clips):
+    for clip in plan.clips:
         end_us = start_us + clip.end_us - clip.start_us
-        is_last = at == len(plan.clips) - 1
-        end = total if is_last else min(total, -(-end_us * fps.num // (fps.den * _US)))
+        end = min(total, -(-end_us * fps.num // (fps.den * _US)))
         laid.append(Span(clip=clip, out_start_us=start_us, out_end_us=end_us, first_frame=first, end_frame=end))
         start_us, first = end_us, end
     return tuple(laid)

@@ -36,6 +36,7 @@ __all__ = ["ActorApp", "Bus", "Ticker", "connect", "open_services", "pull", "run
 RECONNECT_WAIT_S: Final = 1
 CONNECT_PATIENCE_S: Final = 60.0
 DRAIN_S: Final = 10.0
+CLOSE_S: Final = 5.0
 
 
 class Ticker(Struct, frozen=True, kw_only=True):
@@ -110,7 +111,9 @@ async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
     try:
         yield bus
     finally:
-        await client.close()
+        with suppress(TimeoutError, NatsError, OSError):
+            async with asyncio.timeout(CLOSE_S):
+                await client.close()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | asyncpg.pool.PoolConnectio
 
 COMMAND_TIMEOUT_S: Final = 30.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
+CLOSE_TIMEOUT_S: Final = 5.0
 
 T = TypeVar("T")
 
@@ -96,7 +98,7 @@ async def prepare(connection: asyncpg.Connection[Record]) -> None:
 @asynccontextmanager
 async def open_database(url: str, *, max_size: int = 8, name: str = "ettametta") -> AsyncIterator[Database]:
     """Open a pool. Raises: OSError or asyncpg errors when the server cannot be reached."""
-    async with asyncpg.create_pool(
+    pool = asyncpg.create_pool(
         url,
         min_size=1,
         max_size=max_size,
@@ -105,5 +107,13 @@ async def open_database(url: str, *, max_size: int = 8, name: str = "ettametta")
         timeout=ACQUIRE_TIMEOUT_S,
         max_inactive_connection_lifetime=300.0,
         server_settings={"application_name": name, "timezone": "UTC"},
-    ) as pool:
+    )
+    await pool
+    try:
         yield Database(pool)
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await pool.close()
+        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pool.terminate()

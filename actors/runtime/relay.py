@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -100,9 +101,10 @@ class Relay:
                     try:
                         await gone.wait()
                     finally:
-                        if not conn.is_closed():
-                            await conn.remove_listener(f"outbox_{self._sender}", wake)
+                        # An error here must not take the place of a cancellation.
+                        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                             conn.remove_termination_listener(lost)
+                            await conn.remove_listener(f"outbox_{self._sender}", wake)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 self._log.warning("relay.not_listening", error=repr(error))
             await self._clock.sleep(1.0)

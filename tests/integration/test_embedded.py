@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -115,10 +116,12 @@ async def test_everything_killed_at_once_starts_again_with_what_was_committed(tm
     async with elsewhere(tmp_path) as other:
         state = other.state
         await write_row(state.database_url, "committed")
+        parents = [psutil.Process(child.pid) for child in state.children]
+        every = [each for parent in parents for each in (parent, *parent.children(recursive=True))]
+        other.process.send_signal(signal.SIGSTOP)
+        for each in every:
+            each.kill()
         other.process.kill()
-        for child in state.children:
-            for each in [*psutil.Process(child.pid).children(recursive=True), psutil.Process(child.pid)]:
-                each.kill()
         await other.process.wait()
     assert (tmp_path / "run" / "stack.json").exists()
     assert (tmp_path / "postgres" / "postmaster.pid").exists()
