@@ -95,9 +95,7 @@ ACTORS: Final[dict[str, Actor]] = {
     )
 }
 
-GATEWAY: Final = Actor(
-    name="gateway", gives=(e.ScanRequested, e.ImportRequested, e.PostRequested, e.AccountConnected)
-)
+GATEWAY: Final = Actor(name="gateway", gives=(e.ScanRequested, e.ImportRequested, e.PostRequested, e.AccountConnected))
 """The web process: gives what a person asks for, and reads everything for the live page."""
 
 OUTSIDE: Final = Actor(name="outside", gives=(e.ScanRequested, e.ImportRequested, e.PostRequested))

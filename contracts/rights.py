@@ -100,8 +100,9 @@ class Verdict(Struct, frozen=True):
     because: Annotated[str, Meta(description="Why, in one sentence.")]
 
 
-_CC_URL = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)", re.IGNORECASE)
-_PD_URL = re.compile(r"creativecommons\.org/publicdomain/(zero|mark)/1\.0", re.IGNORECASE)
+_CC_HOST = r"\s*(?:https?:)?//(?:www\.)?creativecommons\.org"
+_CC_URL = re.compile(_CC_HOST + r"/licenses/([a-z-]+)/(\d\.\d)\b", re.IGNORECASE)
+_PD_URL = re.compile(_CC_HOST + r"/publicdomain/(zero|mark)/1\.0\b", re.IGNORECASE)
 _CC_WORDS = re.compile(r"^cc[ -](by(?:-(?:sa|nc-sa|nc-nd|nc|nd))?)[ -](\d\.\d)\b", re.IGNORECASE)
 _SHORT = {
     "cc0": "CC0-1.0",
@@ -117,10 +118,10 @@ _SHORT = {
 
 def licence_from_url(url: str) -> str:
     """Return the licence id that a Creative Commons address stands for, else `unknown`."""
-    if found := _CC_URL.search(url):
+    if found := _CC_URL.match(url):
         wanted = f"CC-{found[1].upper()}-{found[2]}"
         return wanted if wanted in LICENCES else "unknown"
-    if found := _PD_URL.search(url):
+    if found := _PD_URL.match(url):
         return "CC0-1.0" if found[1].lower() == "zero" else "PDM-1.0"
     return "unknown"
 
@@ -128,7 +129,7 @@ def licence_from_url(url: str) -> str:
 def parse_licence(text: str) -> str:
     """Return the licence id for an id, a short name or a licence address, else `unknown`."""
     words = text.strip()
-    if "creativecommons.org" in words:
+    if "creativecommons.org" in words.casefold():
         return licence_from_url(words)
     by_fold = {licence.casefold(): licence for licence in LICENCES}
     if words.casefold() in by_fold:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from actors.runtime.objects import content_key
 
 from actors.runtime.clock import Clock
 from actors.runtime.http import Http
+from actors.runtime.objects import content_key
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services
 from contracts.errors import EttamettaError, Reject
@@ -153,7 +153,9 @@ def render_status(found: dict[str, Any]) -> str:
             )
         if item.get("because"):
             lines.append(f"              {item['because']}")
-    lines += [f"account: {account['platform']} {account['title']} ({account['state']})" for account in found["accounts"]]
+    lines += [
+        f"account: {account['platform']} {account['title']} ({account['state']})" for account in found["accounts"]
+    ]
     letters = found["dead_letters"]
     if letters:
         lines.append(f"dead letters: {len(letters)}; see `ettametta dead list`")

@@ -57,7 +57,9 @@ async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Sett
     for source in plan.sources:
         verdict = may("derivative", source.rights, at=at)
         if not verdict.allowed:
-            raise Reject(f"source '{source.id}' must not be edited: {verdict.because}", mend="correct its rights record")
+            raise Reject(
+                f"source '{source.id}' must not be edited: {verdict.because}", mend="correct its rights record"
+            )
 
     def resolve(source: PlanSource) -> Path:
         path = Path(source.key)

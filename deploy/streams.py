@@ -62,7 +62,12 @@ async def apply(nats_url: str, *, ack_wait_s: float) -> None:
     """Make or update the stream and all consumers, as a user who may. Raises: Retry, Reject."""
     try:
         client = await nats.connect(
-            nats_url, allow_reconnect=False, connect_timeout=CONNECT_TIMEOUT_S, name="ettametta-streams"
+            nats_url,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            name="ettametta-streams",
         )
     except (OSError, NatsError) as error:
         raise Retry(f"NATS cannot be reached ({error}); start it, or mend NATS_URL") from error
