@@ -5,7 +5,8 @@
 Work per message: decode a `candidate.found` of about 1 kB, answer the server. Ways, interleaved over the rounds:
 raw     nats-py pull subscriptions, one message each, as many as the actor has
 raw64   nats-py, one pull subscription, 64 messages each (its fastest; latency suffers, see the table)
-bare    our runtime (FastStream, decode, pulse, outcome, one log line) with a ledger that keeps nothing
+faststream  FastStream pull subscribers, one message each, its access log off
+bare    our runtime (pull, decode, heartbeat, outcome, one log line) with a ledger that keeps nothing
 ledger  our runtime with the ledger in PostgreSQL: one transaction per message
 """
 
@@ -25,6 +26,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import nats
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeout
 
@@ -46,7 +49,7 @@ from deploy.supervisor import Stack
 
 ACTOR: Final = ACTORS["ranker"]
 CONSUMER: Final = consumers_of(ACTOR)[0]
-WAYS: Final = ("raw", "raw64", "bare", "ledger")
+WAYS: Final = ("raw", "raw64", "faststream", "bare", "ledger")
 ACK_WAIT_S: Final = 60.0
 
 
@@ -114,6 +117,32 @@ async def consume_raw(url: str, seen: Seen, *, tasks: int, batch: int) -> None:
     await client.close()
 
 
+async def consume_faststream(url: str, seen: Seen) -> None:
+    broker = NatsBroker(url, inbox_prefix=ACTOR.inbox_prefix, apply_types=False, logger=None)
+
+    async def take(got: NatsMessage) -> None:
+        event = decode(got.body, CandidateFound)
+        await got.ack()
+        seen.add(float(event.candidate.description))
+
+    async def whole(got: NatsMessage) -> NatsMessage:
+        return got
+
+    for _ in range(CONSUMER.batch):
+        broker.subscriber(
+            CONSUMER.subject,
+            durable=CONSUMER.name,
+            stream=JStream(STREAM.name, declare=False),
+            pull_sub=PullSub(batch_size=1),
+            inbox_prefix=f"{ACTOR.inbox_prefix}.".encode(),
+            ack_policy=AckPolicy.MANUAL,
+            decoder=whole,
+        )(take)
+    await broker.start()
+    await seen.done.wait()
+    await broker.stop()
+
+
 class NoLedger:
     """Keeps nothing: what is left is the runtime itself."""
 
@@ -158,6 +187,8 @@ def child(way: str, settings: Settings, wanted: int) -> dict[str, Any]:
             await consume_raw(str(settings.nats_url), seen, tasks=CONSUMER.batch, batch=1)
         elif way == "raw64":
             await consume_raw(str(settings.nats_url), seen, tasks=1, batch=64)
+        elif way == "faststream":
+            await consume_faststream(str(settings.nats_url), seen)
         else:
             await consume_ours(settings, seen, ledger=way == "ledger")
         latencies = sorted(seen.latencies_s)

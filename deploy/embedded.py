@@ -161,7 +161,8 @@ def postgres_binary(name: str) -> Path:
 
 
 def postgres_url(port: int, password: str) -> str:
-    return f"postgresql://{DATABASE}:{password}@{HOST}:{port}/{DATABASE}"
+    # Loopback needs no TLS, and a client would look for keys in the home folder, which it may not be able to read.
+    return f"postgresql://{DATABASE}:{password}@{HOST}:{port}/{DATABASE}?sslmode=disable"
 
 
 async def postgres_child(data_dir: Path, *, port: int, passwords: Passwords) -> Child:

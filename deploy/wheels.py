@@ -59,7 +59,6 @@ WHY: Final[dict[str, str]] = {
     "av": "FFmpeg's decoders, encoders and containers in this process, with exact timestamps",
     "click": "The command line",
     "cryptography": "Encrypts tokens at rest (Fernet)",
-    "faststream": "Subscribers on NATS JetStream, and the in-process broker that tests use",
     "fontpkg-inter": "The caption font of last resort, so that no system font is needed",
     "groq": "Language model and transcripts where a key is given",
     "hibari-tts": "Speaks a script with a voice inside its wheel: no key, no download",

@@ -16,7 +16,6 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from msgspec import Struct
-from pocketsphinx import Decoder  # type: ignore[import-untyped]  # it ships no types
 
 from actors.editor.probe import DEMUXERS, open_local
 from actors.editor.pronounce import Speller, spoken_form, tokens
@@ -24,6 +23,11 @@ from actors.runtime import isolate
 from contracts.errors import Reject
 from contracts.media import Probe
 from contracts.plan import Word
+
+try:
+    from pocketsphinx import Decoder  # type: ignore[import-untyped]  # it ships no types
+except ImportError:  # no wheel for Python 3.12 on Linux aarch64
+    Decoder = None
 
 __all__ = ["SAMPLE_RATE_HZ", "AlignRequest", "Aligned", "align", "align_file", "align_samples", "place_unheard"]
 
@@ -86,6 +90,11 @@ def align_samples(samples: np.ndarray, script: str) -> tuple[Word, ...]:
         raise Reject("the script has no words", mend="give the words that are spoken")
     if len(script) > MAX_SCRIPT_CHARS:
         raise Reject(f"the script is longer than {MAX_SCRIPT_CHARS} characters", mend="give subtitles instead")
+    if Decoder is None:
+        raise Reject(
+            "words cannot be aligned here: pocketsphinx has no wheel for Python 3.12 on Linux aarch64",
+            mend="use Python 3.11 or 3.13, or give .srt or .vtt subtitles",
+        )
     decoder = Decoder(lm=None, loglevel="FATAL")
     names = _pronounce(decoder, shown)
     if sum(name is not None for name in names) < _HEARD_SHARE * len(names):

@@ -1,0 +1,85 @@
+"""Real and hostile files through the whole loop: each ends measured, or refused in one clear line.
+
+SWEEP=all takes every real file; else a choice of the short, awkward ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.shared_media import malformed_files, real_files
+from tests.world import World
+
+AWKWARD = {
+    "audio_shorter_than_video.mp4",
+    "dolbyvision_hlg_rot90.mov",
+    "flv_1000fps_tb.flv",
+    "fragmented_absurd_duration.mp4",
+    "h264_10bit.mp4",
+    "iphone_portrait_rot90_short.mov",
+    "odd_161x121.webm",
+    "pcm_audio_in_mp4.mp4",
+}
+DEADLINE_S = 300.0
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One system that all files go through: none may end it."""
+    async with World(tmp_path_factory.mktemp("sweep"), ack_wait_s=10.0) as running:
+        yield running
+
+
+def slug(file: Path) -> str:
+    return "sweep-" + re.sub(r"[^a-z0-9]+", "-", file.name.lower()).strip("-")
+
+
+async def ended(world: World, file: Path) -> str | None:
+    """Send a file through the loop; return None when it was measured, else why it was refused."""
+    item = await world.list_item(slug(file), file)
+    await world.scan(slug(file))
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            if await world.db.fetchval(
+                "select true from measurements join posts using (post_id) where item_id = $1", item
+            ):
+                return None
+            because: str | None = await world.db.fetchval("select error from dead_letters where item_id = $1", item)
+            if because is not None:
+                return because
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("file", real_files(), ids=lambda file: file.name)
+async def test_real_file_is_posted_and_measured(world: World, file: Path) -> None:
+    """A video that people really have could not get through."""
+    if os.environ.get("SWEEP") != "all" and file.name not in AWKWARD:
+        pytest.skip("SWEEP=all takes every file")
+    assert await ended(world, file) is None
+
+
+@pytest.mark.parametrize("file", malformed_files(), ids=lambda file: file.name)
+async def test_hostile_file_is_refused_in_one_line_or_works(world: World, file: Path) -> None:
+    """A damaged file could hang or end the system, or be refused without a reason."""
+    because = await ended(world, file)
+    assert because is None or (len(because) < 400 and "\n" not in because and "Traceback" not in because), because
+
+
+async def test_nothing_is_left_behind(world: World) -> None:
+    """Refused files could fill the disk, or leave processes and work behind."""
+    scratch = world.folder / "tmp"
+    assert not scratch.exists() or not any(scratch.iterdir())
+    children = {child.name: child for child in world.stack.children}
+    assert all(child.starts == 1 for child in children.values()), "a process died on the way"
+    for child in children.values():
+        grandchildren = psutil.Process(child.pid).children(recursive=True)
+        assert child.name == "postgres" or not grandchildren, grandchildren
+    waiting = await world.db.fetchval("select count(*) from outbox where published_at is null")
+    assert waiting == 0
