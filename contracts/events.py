@@ -148,6 +148,7 @@ class RenderRequested(Event, frozen=True, kw_only=True, tag="render.requested"):
     title: Annotated[str, Meta(description="Title of the post.")] = ""
     description: Annotated[str, Meta(description="Description of the post, attribution included.")] = ""
     hashtags: Annotated[tuple[str, ...], Meta(description="Hashtags without #.")] = ()
+    synthetic: Annotated[bool, Meta(description="Contains a realistic synthetic voice or picture.")] = False
     destination: Annotated[Destination | None, Meta(description="Where it is posted; null: nowhere, it is kept.")] = (
         None
     )
@@ -171,6 +172,7 @@ class RenderCompleted(Event, frozen=True, kw_only=True, tag="render.completed"):
     title: Annotated[str, Meta(description="Title of the post.")] = ""
     description: Annotated[str, Meta(description="Description of the post, attribution included.")] = ""
     hashtags: Annotated[tuple[str, ...], Meta(description="Hashtags without #.")] = ()
+    synthetic: Annotated[bool, Meta(description="Contains a realistic synthetic voice or picture.")] = False
     destination: Annotated[Destination | None, Meta(description="Where it is posted; null: nowhere, it is kept.")] = (
         None
     )
@@ -186,6 +188,7 @@ class PostRequested(Event, frozen=True, kw_only=True, tag="post.requested"):
     title: Annotated[str, Meta(description="Title of the post.")] = ""
     description: Annotated[str, Meta(description="Description of the post, attribution included.")] = ""
     hashtags: Annotated[tuple[str, ...], Meta(description="Hashtags without #.")] = ()
+    synthetic: Annotated[bool, Meta(description="Contains a realistic synthetic voice or picture.")] = False
 
 
 class PostPublished(Event, frozen=True, kw_only=True, tag="post.published"):

@@ -165,7 +165,7 @@ async def run_demo(media: Path | None, *, folder: Path, licence: str, once: bool
 
 
 def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dict[str, str]:
-    apis = ("youtube", "youtube_www", "google_accounts", "google_oauth", "internet_archive", "wikimedia_commons")
+    apis = ("youtube", "youtube_www", "google_accounts", "google_oauth", "internet_archive", "wikimedia_commons", "groq")
     return {
         "DATA_DIR": str(folder),
         "MEDIA_URL": str(folder / "media"),

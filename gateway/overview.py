@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
-import asyncpg
 from msgspec import Meta, Struct
 
 from actors.runtime.clock import Clock
-from actors.runtime.db import Database, into, load_queries
+from actors.runtime.db import DRIVER_ERRORS, Database, into, load_queries
 from actors.runtime.telemetry import Sample
 from contracts.clock import Utc
 from gateway.queues import ActorState, BusUnavailable, Queue, Queues, actor_states
@@ -29,10 +28,9 @@ from gateway.views import (
     measurement_of,
 )
 
-__all__ = ["DATABASE_ERRORS", "Overview", "Q", "Reader", "Retrying", "samples"]
+__all__ = ["Overview", "Q", "Reader", "Retrying", "samples"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
-DATABASE_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 DATABASE_TIMEOUT_S: Final = 5.0
 FRESH_S: Final = 1.0
 WATCH_EVERY_S: Final = 10.0
@@ -99,7 +97,7 @@ class Reader:
             async with asyncio.timeout(DATABASE_TIMEOUT_S):
                 outbox = await self._db.fetch(Q["waiting_outbox"])
                 measures = await self._db.fetchrow(Q["late_measures"], limit)
-        except DATABASE_ERRORS as error:
+        except DRIVER_ERRORS as error:
             return Fault(what="database", because=f"PostgreSQL cannot be used: {_said(error)}")
         assert measures is not None
         return Late(
@@ -113,7 +111,7 @@ class Reader:
         return judge(late, queues, now=self._clock.now())
 
     async def overview(self, *, stages: tuple[Stage, ...] | None = None, limit: int = 50) -> Overview:
-        """Read everything that the page shows. Raises: the errors of DATABASE_ERRORS."""
+        """Read everything that the page shows. Raises: the errors of DRIVER_ERRORS."""
         late, queues = await asyncio.gather(self.late(), self.queues())
         now = self._clock.now()
         async with asyncio.timeout(DATABASE_TIMEOUT_S), self._db.transaction() as conn:

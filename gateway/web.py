@@ -15,11 +15,11 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from actors.runtime.db import DRIVER_ERRORS
 from actors.runtime.log import get_logger
 from actors.runtime.settings import Settings
 from actors.runtime.telemetry import count, observe
 from gateway.html import document, el
-from gateway.overview import DATABASE_ERRORS
 from gateway.words import prose
 
 __all__ = ["Problem", "answer", "guard_host", "page_of", "same_origin", "secure", "show_problems"]
@@ -126,7 +126,7 @@ async def show_problems(request: web.Request, handler: Handler) -> web.StreamRes
             raise
         plain = Problem(error.status, error.reason, mend=_MENDS.get(error.status, ""))
         return _told(request, plain, headers={k: v for k, v in error.headers.items() if k == "Allow"})
-    except DATABASE_ERRORS as error:
+    except DRIVER_ERRORS as error:
         get_logger().warning("gateway.database_unavailable", path=request.path, error=repr(error))
         detail = str(error) or type(error).__name__
         mend = "Start PostgreSQL or correct DATABASE_URL; this page works again by itself once it is back."

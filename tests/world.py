@@ -180,7 +180,14 @@ class World:
         while True:
             try:
                 return await ask()
-            except (OSError, aiohttp.ClientError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except (
+                OSError,
+                aiohttp.ClientError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                TimeoutError,
+            ):
                 if loop.time() > deadline:
                     raise
                 await asyncio.sleep(0.1)

@@ -6,19 +6,15 @@ English one inside the pocketsphinx wheel. Times are exact to its 10 ms frames; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import av.error
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.container import InputContainer
 from msgspec import Struct
 
-from actors.editor.probe import DEMUXERS, open_local
 from actors.editor.pronounce import Speller, spoken_form, tokens
+from actors.editor.sound import SAMPLE_RATE_HZ, decode_speech
 from actors.runtime import isolate
 from contracts.errors import Reject
 from contracts.media import Probe
@@ -31,7 +27,6 @@ except ImportError:  # no wheel for Python 3.12 on Linux aarch64
 
 __all__ = ["SAMPLE_RATE_HZ", "AlignRequest", "Aligned", "align", "align_file", "align_samples", "place_unheard"]
 
-SAMPLE_RATE_HZ: Final = 16_000
 FRAME_US: Final = 10_000
 MAX_SPEECH_S: Final = 30 * 60
 MAX_SCRIPT_CHARS: Final = 60_000
@@ -180,40 +175,14 @@ def _search(
 
 
 def _speech(request: AlignRequest) -> np.ndarray:
-    """Decode a stream to int16 (n,), mono, 16 kHz; sample 0 is at start_us, gaps are silent."""
-    blocks: list[np.ndarray] = []
-    lead = filled = 0
-    resampler, shape = AudioResampler("s16", "mono", SAMPLE_RATE_HZ), ""
-    with open_local(Path(request.path), f"{DEMUXERS},wav,mp3,flac") as container:
-        for frame in _audio_frames(container, request.audio_index):
-            at = round(((frame.time or 0.0) - request.start_us / 1e6) * SAMPLE_RATE_HZ)
-            if at > MAX_SPEECH_S * SAMPLE_RATE_HZ:
-                raise Reject("the speech is longer than 30 minutes", mend="give .srt or .vtt subtitles instead")
-            if not blocks:
-                lead = filled = min(at, 0)
-            if at - filled > SAMPLE_RATE_HZ // 10 or not blocks:
-                blocks.append(np.zeros(max(0, at - filled), np.int16))
-                filled = max(filled, at)
-            if shape != (shape := f"{frame.format.name} {frame.layout.name} {frame.sample_rate}"):
-                resampler = AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
-            for out in resampler.resample(frame):
-                blocks.append(out.to_ndarray()[0])
-                filled += blocks[-1].size
-    if filled - lead <= 0:
+    """Decode a stream to int16 (n,), mono, 16 kHz; sample 0 is at start_us."""
+    most_us = (MAX_SPEECH_S + 1) * 1_000_000
+    samples = decode_speech(Path(request.path), request.audio_index, request.start_us, length_us=most_us)
+    if samples.size > MAX_SPEECH_S * SAMPLE_RATE_HZ:
+        raise Reject("the speech is longer than 30 minutes", mend="give .srt or .vtt subtitles instead")
+    if not samples.size:
         raise Reject("the sound of the video cannot be decoded", mend="give .srt or .vtt subtitles instead")
-    samples: np.ndarray = np.concatenate(blocks)[-lead:]
     return samples
-
-
-def _audio_frames(container: InputContainer, index: int) -> Iterator[AudioFrame]:
-    for packet in container.demux(container.streams[index]):
-        try:
-            frames = packet.decode()
-        except av.error.MemoryError:
-            raise
-        except av.error.FFmpegError:
-            continue  # a damaged packet is a gap
-        yield from (frame for frame in frames if isinstance(frame, AudioFrame))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Captions of an item: from subtitles, from a script that is spoken in the media, or from a narration made here."""
+"""Captions of an item: from subtitles, a script that is spoken in the media, a narration made here, or hearing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Captioned", "captions_for", "transcript_of", "voice_rights"]
 class Captioned(Struct, frozen=True, kw_only=True):
     """Cues, how they came about, and the length of the voice that was made (0: none)."""
 
-    origin: Literal["subtitles", "aligned", "narrated"]
+    origin: Literal["subtitles", "aligned", "narrated", "transcribed"]
     cues: tuple[Cue, ...]
     voice_us: int = 0
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.editor.acquire import Acquired, acquire_candidate, acquire_url, file_sha256, source_key
 from actors.editor.captions import Captioned, captions_for, transcript_of, voice_rights
+from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, make_plan, preset_named
 from actors.editor.probe import probe_file
 from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
+from actors.editor.transcribe import transcribe
 from actors.editor.words import SourceText, compose, title_from_file_name
+from actors.editor.writer import post_text
 from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.objects import content_key
@@ -26,7 +30,7 @@ from contracts.errors import Reject
 from contracts.events import CandidateSelected, Destination, ImportRequested, RenderRequested
 from contracts.ids import ItemId, ObjectKey, derived
 from contracts.media import Probe
-from contracts.plan import Plan
+from contracts.plan import Cue, Plan
 from contracts.rights import RightsRecord, may
 
 __all__ = ["PRESET", "handle_import", "handle_selected", "require_rights", "seed_of"]
@@ -47,10 +51,11 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 class _Wish(Struct, frozen=True, kw_only=True):
-    """What is to be made of an item's source."""
+    """What is to be made of an item's source. titled: a person gave the title, which stands."""
 
     item_id: ItemId
     words: SourceText
+    titled: bool = False
     script: str = ""
     narrate: bool = False
     subtitles_key: ObjectKey | None = None
@@ -154,6 +159,7 @@ async def _import(work: Work[ImportRequested], services: Services, acquired: Acq
         wish = _Wish(
             item_id=item_id,
             words=words,
+            titled=bool(event.title.strip()),
             script=event.script,
             narrate=event.narrate,
             subtitles_key=event.subtitles_key,
@@ -211,11 +217,15 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
         async with services.objects.local(source.key) as file:
             probe = await probe_file(file)
     with services.scratch() as folder:
-        captioned = await _captions(services, wish, source, probe, folder)
+        captioned = await _captions(work, wish, source, probe, folder)
         voice = await _voice(services, captioned, source, folder / "voice.wav")
     plan = _plan(source, probe, captioned, voice)
     transcript = transcript_of(captioned.cues) if captioned else ""
-    text = compose(replace(wish.words, transcript=transcript), source.rights)
+    words = replace(wish.words, transcript=transcript)
+    seed = seed_of(source.sha256)
+    text = await post_text(services, wish.item_id, words, source.rights, seed=seed, log=work.log)
+    if wish.titled:
+        text = replace(text, title=compose(words, source.rights).title)
     reach("editor.planned")
     async with work.commit() as tx:
         if captioned is not None:
@@ -233,23 +243,47 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
                 title=text.title,
                 description=text.description,
                 hashtags=text.hashtags,
+                synthetic=voice is not None,
                 destination=wish.destination,
             )
         )
 
 
-async def _captions(services: Services, wish: _Wish, source: Asset, probe: Probe, folder: Path) -> Captioned | None:
-    subtitles = None
+async def _captions(work: Work[Any], wish: _Wish, source: Asset, probe: Probe, folder: Path) -> Captioned | None:
+    subtitles, services = None, work.services
     if wish.subtitles_key is not None:
         async with services.objects.local(wish.subtitles_key) as file:
             with file.open("rb") as text:  # at most 4 MiB of a local file
                 subtitles = text.read(MAX_SUBTITLES_BYTES + 1)
     if not (wish.narrate or subtitles is not None or wish.script.strip()):
-        return None
+        return await _transcribed(work, wish.item_id, source, probe, folder)
     async with services.objects.local(source.key) as media:
         return await captions_for(
             media, probe, script=wish.script, subtitles=subtitles, narrate=wish.narrate, voice=folder / "voice.wav"
         )
+
+
+async def _transcribed(work: Work[Any], item_id: ItemId, source: Asset, probe: Probe, folder: Path) -> Captioned | None:
+    """Return what is said in the part that is shown. It is asked for once and stored; None: it cannot be had."""
+    services = work.services
+    stored = await services.db.fetchval(Q["find_transcribed"], item_id)
+    if stored is not None:
+        return Captioned(origin="transcribed", cues=msgspec.convert(stored, tuple[Cue, ...]))
+    groq = GroqApi.of(services.settings, services.clock)
+    if probe.audio is None or groq is None:
+        because = "the video has no sound" if probe.audio is None else "no words were given, GROQ_API_KEY is not set"
+        work.log.info("edit.no_captions", because=because)
+        return None
+    try:
+        async with services.objects.local(source.key) as media:
+            length_us = preset_named(PRESET).max_duration_us
+            cues = await transcribe(media, probe, groq, folder, length_us=length_us)
+    except Unanswered as error:
+        work.log.warning("edit.no_captions", because=str(error))
+        return None
+    await services.db.execute(Q["put_transcript"], item_id, "transcribed", cues)
+    reach("editor.transcribed")
+    return Captioned(origin="transcribed", cues=cues)
 
 
 async def _voice(services: Services, captioned: Captioned | None, source: Asset, file: Path) -> Asset | None:

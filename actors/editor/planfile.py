@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.editor.acquire import file_sha256
-from actors.editor.captions import captions_for, voice_rights
+from actors.editor.captions import Captioned, captions_for, voice_rights
+from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, make_plan, preset_named
 from actors.editor.probe import probe_file
+from actors.editor.transcribe import transcribe
+from actors.runtime.clock import Clock
+from actors.runtime.log import get_logger
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from contracts.ids import ObjectKey
+from contracts.media import Probe
 from contracts.plan import Plan
 from contracts.rights import RightsRecord, may
 
@@ -35,7 +41,6 @@ async def plan_file(
     Args: folder: where the voice of a narration is written, as `<name of the media>.voice.wav`; None: beside the media.
     Raises: Reject, saying what is wrong with the media, its rights, or the words given.
     """
-    del settings  # the voices that need a key will read it
     chosen = preset_named(preset)
     verdict = may("derivative", rights, at=datetime.now(UTC))
     if not verdict.allowed:
@@ -46,6 +51,8 @@ async def plan_file(
     text = await asyncio.to_thread(subtitles.read_bytes) if subtitles else None
     wav = (folder.absolute() if folder else media.parent) / f"{media.stem}.voice.wav"  # noqa: ASYNC240  # as above
     made = await captions_for(media, probe, script=script, subtitles=text, narrate=narrate, voice=wav)
+    if made is None and probe.audio is not None and (groq := GroqApi.of(settings, Clock())):
+        made = await _heard(media, probe, groq, length_us=chosen.max_duration_us)
     voice = None
     if made is not None and made.voice_us:
         voice = Voice(
@@ -64,3 +71,14 @@ async def plan_file(
         voice=voice,
         seed=int(sha256[:8], 16),
     )
+
+
+async def _heard(media: Path, probe: Probe, groq: GroqApi, *, length_us: int) -> Captioned | None:
+    """Return what is said in the media; None, with a line in the log, where that cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="ettametta-") as folder:
+        try:
+            cues = await transcribe(media, probe, groq, Path(folder), length_us=length_us)
+        except Unanswered as error:
+            get_logger().warning("edit.no_captions", because=str(error))
+            return None
+    return Captioned(origin="transcribed", cues=cues)

@@ -37,3 +37,14 @@ on conflict (item_id) do update set origin = excluded.origin, cues = excluded.cu
 
 -- name: drop_transcript :exec Forget the words of an item that is edited again without any.
 delete from transcripts where item_id = $1;
+
+-- name: find_transcribed :val What was heard in an item's source; null: it was not asked yet.
+select cues from transcripts where item_id = $1 and origin = 'transcribed';
+
+-- name: find_written :val What a model wrote of the same words before.
+select said from written_texts where item_id = $1 and asked = $2;
+
+-- name: put_written :exec Record what a model wrote, before anything follows from it.
+insert into written_texts (item_id, asked, model, said) values ($1, $2, $3, $4)
+on conflict (item_id) do update
+set asked = excluded.asked, model = excluded.model, said = excluded.said, written_at = now();

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -16,7 +16,17 @@ from msgspec import Struct
 
 from contracts.rights import LICENCES, RightsRecord, attribution_text
 
-__all__ = ["PostText", "SourceText", "compose", "fit_bytes", "fit_chars", "hashtags", "title_from_file_name"]
+__all__ = [
+    "PostText",
+    "SourceText",
+    "compose",
+    "finished",
+    "fit_bytes",
+    "fit_chars",
+    "hashtags",
+    "tags_of",
+    "title_from_file_name",
+]
 
 MAX_TITLE_CHARS: Final = 100
 MAX_DESCRIPTION_BYTES: Final = 5000
@@ -64,16 +74,29 @@ class PostText(Struct, frozen=True, kw_only=True):
 
 
 def compose(source: SourceText, rights: RightsRecord) -> PostText:
-    """Return the words of the post. The credit that a licence asks for is never cut; the rest gives way to it."""
+    """Return the words of the post, taken from what came with the source."""
     title = source.title or rights.title or title_from_file_name(source.file_name) or source.transcript
+    return finished(title, source.description, hashtags(source), rights)
+
+
+def finished(title: str, told: str, tags: Sequence[str], rights: RightsRecord) -> PostText:
+    """Bring words within the limits. The credit that a licence asks for is never cut; the rest gives way to it."""
     credit = _credit(rights)
     room = MAX_DESCRIPTION_BYTES - len(credit.encode()) - 2
-    told = fit_bytes(_lines(source.description), max(0, room))
+    told = fit_bytes(_lines(told), max(0, room))
     return PostText(
         title=fit_chars(_line(title), MAX_TITLE_CHARS) or "Untitled",
         description=fit_bytes("\n\n".join(part for part in (told, credit) if part), MAX_DESCRIPTION_BYTES),
-        hashtags=hashtags(source),
+        hashtags=_best(dict.fromkeys(tags, 0.0)),
     )
+
+
+def tags_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Return what can be a hashtag of what is given, in its order: letters and digits of one word, lower case."""
+    scores: dict[str, float] = {}
+    for tag in given:
+        _add(scores, "".join(_words(tag)), 0.0)
+    return _best(scores)
 
 
 def hashtags(source: SourceText) -> tuple[str, ...]:
@@ -90,8 +113,7 @@ def hashtags(source: SourceText) -> tuple[str, ...]:
     for word, count in counts.items():
         if count >= _MENTIONS_NEEDED or word in scores:
             _add(scores, word, min(count, 5) * _WEIGHT_TEXT)
-    ranked = sorted(scores, key=lambda word: -scores[word])  # stable: first mention wins a tie
-    return tuple(ranked[:MAX_TAGS])
+    return _best(scores)
 
 
 def title_from_file_name(name: str) -> str:
@@ -158,6 +180,11 @@ def _words(text: str) -> Iterator[str]:
             if word:
                 yield word
             word = ""
+
+
+def _best(scores: Mapping[str, float]) -> tuple[str, ...]:
+    ranked = sorted(scores, key=lambda word: -scores[word])  # stable: first mention wins a tie
+    return tuple(ranked[:MAX_TAGS])
 
 
 def _add(scores: dict[str, float], word: str, points: float) -> None:

@@ -37,6 +37,7 @@ def as_request(event: RenderCompleted | PostRequested) -> PostRequested | None:
         title=event.title,
         description=event.description,
         hashtags=event.hashtags,
+        synthetic=event.synthetic,
     )
 
 
@@ -66,6 +67,7 @@ def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draf
         tags=_fit_tags(request.hashtags, limits.tags_chars, reserved=len(marker_of(post))),
         privacy=privacy,
         publish_at=publish_at,
+        synthetic=request.synthetic,
     )
 
 

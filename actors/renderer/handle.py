@@ -57,6 +57,7 @@ async def handle(work: Work[RenderRequested], services: Services) -> None:
                     title=work.event.title,
                     description=work.event.description,
                     hashtags=work.event.hashtags,
+                    synthetic=work.event.synthetic,
                     destination=work.event.destination,
                 )
             )

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
-import asyncpg
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -17,7 +16,7 @@ from nats.errors import Error as NatsError
 from actors.runtime import telemetry
 from actors.runtime.clock import Clock
 from actors.runtime.consumer import PullConsumer
-from actors.runtime.db import is_unavailable, open_database
+from actors.runtime.db import DRIVER_ERRORS, is_unavailable, open_database
 from actors.runtime.http import Http
 from actors.runtime.ledger import Ledger
 from actors.runtime.log import get_logger, setup_logging
@@ -148,7 +147,7 @@ async def _patiently(opening: Callable[[], Awaitable[Any]], clock: Clock) -> Any
     while True:
         try:
             return await opening()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except DRIVER_ERRORS as error:
             if asyncio.get_running_loop().time() > deadline or not is_unavailable(error):
                 raise Reject(
                     f"PostgreSQL cannot be used ({error!r})", mend="start it, or correct DATABASE_URL"
@@ -219,7 +218,7 @@ async def _tick(ticker: Ticker, services: Services) -> None:
     while True:
         try:
             await ticker.run(services)
-        except (EttamettaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (EttamettaError, *DRIVER_ERRORS) as error:
             log.warning("ticker.delayed", error=repr(error))
         except Exception:
             log.exception("ticker.failed")

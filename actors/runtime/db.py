@@ -13,7 +13,16 @@ from typing import Any, Final, TypeAlias, TypeVar
 import asyncpg
 import msgspec
 
-__all__ = ["Connection", "Database", "Record", "into", "is_unavailable", "load_queries", "open_database"]
+__all__ = [
+    "DRIVER_ERRORS",
+    "Connection",
+    "Database",
+    "Record",
+    "into",
+    "is_unavailable",
+    "load_queries",
+    "open_database",
+]
 
 Record: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[Record] | asyncpg.pool.PoolConnectionProxy[Record]"
@@ -21,6 +30,9 @@ Connection: TypeAlias = "asyncpg.Connection[Record] | asyncpg.pool.PoolConnectio
 COMMAND_TIMEOUT_S: Final = 30.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 5.0
+
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""Whatever a statement can raise: the server's no, the driver's, or the network's."""
 
 T = TypeVar("T")
 
@@ -55,6 +67,8 @@ def is_unavailable(error: BaseException) -> bool:
         | asyncpg.exceptions.OperatorInterventionError
         | asyncpg.exceptions.TooManyConnectionsError
         | asyncpg.exceptions.TransactionRollbackError
+        # The driver's own state after a server died in the middle of an operation.
+        | asyncpg.InternalClientError
         | ConnectionError
         | TimeoutError,
     )
@@ -100,7 +114,7 @@ async def open_database(url: str, *, max_size: int = 8, name: str = "ettametta")
     """Open a pool. Raises: OSError or asyncpg errors when the server cannot be reached."""
     pool = asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0,
         max_size=max_size,
         init=prepare,
         command_timeout=COMMAND_TIMEOUT_S,
@@ -109,11 +123,13 @@ async def open_database(url: str, *, max_size: int = 8, name: str = "ettametta")
         server_settings={"application_name": name, "timezone": "UTC"},
     )
     await pool
+    async with pool.acquire():
+        pass
     try:
         yield Database(pool)
     finally:
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await pool.close()
-        except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except DRIVER_ERRORS:
             pool.terminate()

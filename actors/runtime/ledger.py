@@ -181,6 +181,9 @@ class Ledger:
     async def note_snooze(self, consumer: str, event_id: EventId) -> None:
         await self.db.execute(Q["note_snooze"], consumer, event_id)
 
+    async def forget_attempts(self, consumer: str, event_id: EventId) -> None:
+        await self.db.execute(Q["clear_attempts"], consumer, event_id)
+
     async def note_failure(self, consumer: str, event_id: EventId, error: str) -> int:
         """Count a failure; return how many there were."""
         return int(await self.db.fetchval(Q["note_failure"], consumer, event_id, error))

@@ -159,6 +159,8 @@ async def _attempt(
                 async with work.commit():
                     pass
         except Duplicate:
+            if work.redelivered:
+                await ledger.forget_attempts(work.consumer, event.event_id)
             return "duplicate", "", message.ack
         except Snooze as error:
             return await snooze("snoozed", error, error.delay_s)

@@ -12,12 +12,11 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-import asyncpg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from actors.runtime.clock import Clock
-from actors.runtime.db import Database, Record, is_unavailable
+from actors.runtime.db import DRIVER_ERRORS, Database, Record, is_unavailable
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Q
 from actors.runtime.log import get_logger
@@ -76,8 +75,8 @@ class Relay:
             try:
                 while await self.publish_waiting() == BATCH:
                     pass
-            except (NatsError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError) and not is_unavailable(error):
+            except (NatsError, *DRIVER_ERRORS) as error:
+                if not isinstance(error, NatsError) and not is_unavailable(error):
                     raise
                 self._log.warning("relay.delayed", error=repr(error))
                 await self._clock.sleep(1.0)
@@ -102,10 +101,10 @@ class Relay:
                         await gone.wait()
                     finally:
                         # An error here must not take the place of a cancellation.
-                        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                        with suppress(*DRIVER_ERRORS):
                             conn.remove_termination_listener(lost)
                             await conn.remove_listener(f"outbox_{self._sender}", wake)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DRIVER_ERRORS as error:
                 self._log.warning("relay.not_listening", error=repr(error))
             await self._clock.sleep(1.0)
 
@@ -114,7 +113,7 @@ class Relay:
             try:
                 await self._db.execute(Q["prune_outbox"], self._sender, KEEP_PUBLISHED)
                 await self._db.execute(Q["prune_inbox"], timedelta(seconds=STREAM.max_age_s + 86_400))
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DRIVER_ERRORS as error:
                 self._log.warning("relay.not_pruned", error=repr(error))
             await self._clock.sleep(PRUNE_EVERY_S)
 

@@ -79,7 +79,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     google_client_secret: Annotated[str | None, Meta(description="Its secret.")] = None
     tiktok_client_key: Annotated[str | None, Meta(description="TikTok client key.")] = None
     tiktok_client_secret: Annotated[str | None, Meta(description="Its secret.")] = None
-    groq_api_key: Annotated[str | None, Meta(description="Groq: language model and transcripts.")] = None
+    groq_api_key: Annotated[str | None, Meta(description="Groq: words of posts, and transcripts.")] = None
+    groq_model: Annotated[str, Meta(description="Groq's language model; it needs structured output.")] = (
+        "openai/gpt-oss-20b"
+    )
+    groq_transcript_model: Annotated[str, Meta(description="Groq's model for transcripts.")] = "whisper-large-v3-turbo"
     openai_api_key: Annotated[str | None, Meta(description="OpenAI-compatible fallback.")] = None
     elevenlabs_api_key: Annotated[str | None, Meta(description="ElevenLabs: voices.")] = None
     pexels_api_key: Annotated[str | None, Meta(description="Pexels: stock video.")] = None

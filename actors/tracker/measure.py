@@ -26,7 +26,8 @@ from contracts.platform import Measures, Metrics
 __all__ = ["BATCH", "measure_due", "nothing_known"]
 
 BATCH: Final = 50
-RETRY_AFTER: Final = timedelta(minutes=1)
+RETRY_SOONEST: Final = timedelta(seconds=5)
+RETRY_LATEST: Final = timedelta(minutes=10)
 AUTH_AFTER: Final = timedelta(hours=1)
 
 _FIELDS: Final = ("views", "likes", "comments", "shares")
@@ -108,13 +109,17 @@ async def _store(services: Services, post: Due, metrics: Metrics, measured_at: d
 
 
 async def _postpone(services: Services, due: list[Due], now: datetime, error: Exception) -> None:
-    """Put the snapshots off: until the platform says, or a minute, or an hour where a person has to act."""
+    """Put the snapshots off: until the platform says, or an hour where a person has to act.
+
+    A passing fault costs a tenth of the youngest post's age: the first numbers soon, old ones without haste.
+    """
     if isinstance(error, RateLimited):
         until = max(error.until, now)
     elif isinstance(error, AuthExpired):
         until = now + AUTH_AFTER
     else:
         delay_s = error.delay_s if isinstance(error, Retry) and error.delay_s else 0.0
-        until = now + max(RETRY_AFTER, timedelta(seconds=delay_s))
+        age = now - max(post.published_at for post in due)
+        until = now + max(min(max(age / 10, RETRY_SOONEST), RETRY_LATEST), timedelta(seconds=delay_s))
     await services.db.execute(Q["postpone"], [post.post_id for post in due], now, until)
     get_logger().warning("tracker.postponed", posts=len(due), until=until.isoformat(), because=str(error))

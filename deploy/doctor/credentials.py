@@ -24,7 +24,6 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 NOT_USED_YET: Final[dict[str, tuple[str, ...]]] = {
     "ElevenLabs": ("elevenlabs_api_key",),
-    "Groq": ("groq_api_key",),
     "OpenAI": ("openai_api_key",),
     "Pexels": ("pexels_api_key",),
     "TikTok": ("tiktok_client_key", "tiktok_client_secret"),
@@ -46,6 +45,7 @@ def check_credentials(settings: Settings) -> tuple[Check, ...]:
             found.append(_platform_credentials(settings, name, client))
         else:
             found.append(ok(name, "needs no credential"))
+    found.append(_groq(settings))
     for service, fields in NOT_USED_YET.items():
         if any(getattr(settings, field) for field in fields):
             found.append(ok(service, "credential is set; nothing in this version uses it"))
@@ -64,6 +64,17 @@ def _platform_credentials(settings: Settings, name: str, client: OAuthClient) ->
         f"{names} are not set: no account can be connected, so nothing can be posted or measured there",
         f"make an OAuth client with the redirect URI {settings.public_url}/oauth/{client.name}/callback, and set both",
         stops_work=settings.destination == name,
+    )
+
+
+def _groq(settings: Settings) -> Check:
+    if settings.groq_api_key:
+        return ok("Groq", f"key is set: {settings.groq_model} writes, {settings.groq_transcript_model} transcribes")
+    return missing(
+        "Groq",
+        "GROQ_API_KEY is not set: titles, descriptions and hashtags are the source's own words, and a video that "
+        "comes without subtitles or a script has no captions",
+        "set GROQ_API_KEY if you want them written and transcribed",
     )
 
 

@@ -18,6 +18,7 @@ from deploy.sandbox import pages
 from deploy.sandbox.context import MediaFile, Sandbox, origin, rfc3339
 from deploy.sandbox.faults import Switchboard, known_kinds, parse_fault
 from deploy.sandbox.google_oauth import SCOPE_TITLES, GoogleOauth
+from deploy.sandbox.groq import Chat, Sound
 from deploy.sandbox.internet_archive import InternetArchive
 from deploy.sandbox.samples import seed_samples
 from deploy.sandbox.settings import changed
@@ -33,7 +34,7 @@ _CHANNEL_SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 88 88"><rect width="88" height="88" rx="20" fill="#b3261e"/>'
     '<path d="M34 28v32l28-16z" fill="#fff"/></svg>'
 )
-_SECRETS = frozenset({"client_secret", "api_key"})
+_SECRETS = frozenset({"client_secret", "api_key", "groq_api_key"})
 
 
 class Admin:
@@ -111,6 +112,10 @@ class Admin:
                 {"title": page.title, "license": page.extmetadata.get("LicenseShortName", "")}
                 for page in self._store.all(CommonsFile)
             ],
+            "groq": {
+                "chats": [msgspec.to_builtins(chat) for chat in self._store.all(Chat)],
+                "sounds": [msgspec.to_builtins(sound) for sound in self._store.all(Sound)],
+            },
             "faults": [msgspec.to_builtins(fault) for fault in self._switchboard.faults()],
             "calls": self._store.counters("calls:"),
             "struck": self._store.counters("faults:"),

@@ -37,6 +37,8 @@ FaultKind = Literal[
     "quota",
     "session_expired",
     "stuck_processing",
+    "malformed",
+    "cut_off",
 ]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal = Callable[[int, str], web.Response]

@@ -20,6 +20,7 @@ from deploy.sandbox.admin import Admin
 from deploy.sandbox.context import Refused, Sandbox
 from deploy.sandbox.faults import Switchboard
 from deploy.sandbox.google_oauth import GoogleOauth
+from deploy.sandbox.groq import Groq
 from deploy.sandbox.internet_archive import InternetArchive
 from deploy.sandbox.samples import seed_samples
 from deploy.sandbox.settings import SandboxSettings, load_sandbox_settings
@@ -29,7 +30,7 @@ from deploy.sandbox.youtube_access import YoutubeAccess
 
 __all__ = ["API_URL_NAMES", "build_app", "running", "serve"]
 
-API_URL_NAMES = ("google_accounts", "google_oauth", "internet_archive", "wikimedia_commons", "youtube")
+API_URL_NAMES = ("google_accounts", "google_oauth", "groq", "internet_archive", "wikimedia_commons", "youtube")
 """Settings whose `<NAME>_API_URL` is set to the sandbox's address to use it."""
 
 MOST_JSON_BYTES = 4 * 1024 * 1024
@@ -51,7 +52,8 @@ def build_app(
     commons = WikimediaCommons(sandbox, switchboard)
     admin = Admin(sandbox, switchboard, oauth=oauth, access=access, archive=archive, commons=commons)
     app = web.Application(client_max_size=MOST_JSON_BYTES, middlewares=[_only_from_this_machine])
-    for platform in (oauth, Youtube(sandbox, switchboard, access), archive, commons, admin):
+    groq = Groq(sandbox, switchboard)
+    for platform in (oauth, Youtube(sandbox, switchboard, access), archive, commons, groq, admin):
         platform.add_routes(app.router)
 
     async def start(_: web.Application) -> None:

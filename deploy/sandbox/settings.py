@@ -22,6 +22,7 @@ class SandboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     client_id: str = "sandbox-client"
     client_secret: str = "sandbox-word"  # noqa: S105 - a made-up word, known to everybody
     api_key: str = "sandbox-reader"
+    groq_api_key: str = "sandbox-groq"
     redirect_uris: tuple[str, ...] = ()
     """Registered redirect addresses; empty: any that Google's rules allow (HTTPS, or loopback)."""
     account: str = "creator@sandbox.test"
@@ -40,6 +41,11 @@ class SandboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Lock uploads private, as for API projects without an audit."""
     session_lifetime_s: float = 7 * 86_400.0
     channel_daily_uploads: int | None = None
+
+    groq_said: str = ""
+    """What the language model answers, whatever it is asked; empty: made up in the shape that was asked for."""
+    groq_heard: str = "These words were never said, the sandbox cannot hear."
+    """What is heard in every sound, spread over its length."""
 
     time_scale: float = 3600.0
     """Seconds of a video's life per real second, for views and likes only."""

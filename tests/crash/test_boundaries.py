@@ -16,7 +16,7 @@ from contracts.ids import ItemId
 from tests.world import WALK, World, tiny_video
 
 SERVERS = ("nats", "postgres", "sandbox")
-DEADLINE_S = 150.0
+DEADLINE_S = 200.0
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one-replica", "two-replicas"])

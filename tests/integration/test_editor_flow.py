@@ -267,6 +267,7 @@ async def test_narrated_import_has_a_voice(
     assert spoken.plan.captions is not None
     assert " ".join(cue.text for cue in spoken.plan.captions.cues) == script
     assert (plain.plan.captions, len(plain.plan.sources)) == (None, 1)
+    assert (spoken.synthetic, plain.synthetic) == (True, False)
 
 
 @pytest.mark.parametrize(

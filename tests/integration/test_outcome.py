@@ -18,6 +18,7 @@ from actors.runtime.settings import Settings
 from actors.runtime.work import Handler, Services, Work
 from contracts.errors import RateLimited, Reject, Retry, Snooze
 from contracts.events import ScanCompleted, ScanRequested
+from tests.stack import connected
 
 CONSUMER = "scanner-scan-requested"
 
@@ -74,6 +75,23 @@ async def test_plain_json_is_handled_and_its_consequence_published(
     assert seen[0].occurred_at is not None
     assert message.headers is not None
     assert message.headers["Nats-Msg-Id"]
+
+
+async def test_a_program_outside_starts_a_scan_with_one_plain_line(
+    nats_admin: Client, nats_urls: dict[str, str], settings_of: Callable[[str], Settings]
+) -> None:
+    """A user's own program, with the outside user and any client, could not ask for anything."""
+    seen: asyncio.Queue[ScanRequested] = asyncio.Queue()
+
+    async def handle(work: Work[ScanRequested], services: Services) -> None:
+        seen.put_nowait(work.event)
+
+    async with scanner(settings_of("scanner"), handle), connected(nats_urls["outside"]) as outside:
+        await outside.publish("ett.scan.requested", b'{"niche":"deep sea"}')
+        async with asyncio.timeout(10):
+            event = await seen.get()
+    assert event.niche == "deep sea"
+    assert event.correlation_id == event.event_id
 
 
 async def test_retry_comes_again_and_is_forgotten_after_success(

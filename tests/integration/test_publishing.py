@@ -82,6 +82,7 @@ async def test_a_video_is_posted_with_its_words_and_told(channel: Channel) -> No
     assert video["tags"][1:] == ["sea", "deep sea"]
     assert video["tags"][0] == "ett" + post["post_id"].replace("-", "")[:16]
     assert video["privacy"] == post["privacy"] == "private"
+    assert video["synthetic"] is False
     assert post["url"] == f"{str(channel.sandbox).rstrip('/')}/watch?v={video['id']}"
     told = (await channel.given("post.published"))[0]
     assert (told["account_id"], told["correlation_id"]) == (account, request.correlation_id)
@@ -339,6 +340,21 @@ async def test_without_an_account_the_post_waits_and_goes_on_when_one_is_connect
     await published_once(channel)
     told = (await channel.given("post.published"))[0]
     assert told["correlation_id"] == request.correlation_id
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_synthetic_voice_is_disclosed_on_the_platform(channel: Channel, *, waits: bool) -> None:
+    """A narrated video is posted without the mark that YouTube asks for, at once or after it waited."""
+    request = await asked(channel, synthetic=True)
+    account = None if waits else await channel.connect()
+    assert await channel.settle(request) == "ack"
+    if account is None:
+        account = await channel.connect()
+        assert await channel.settle(stamped(AccountConnected(account_id=account, platform="youtube"))) == "ack"
+        (resumed,) = await channel.given("post.requested")
+        assert await channel.settle(msgspec.convert(resumed, PostRequested)) == "ack"
+    assert (await channel.video())["synthetic"] is True
+    await published_once(channel)
 
 
 async def test_a_withdrawn_permission_waits_and_goes_on_with_the_same_session(channel: Channel) -> None:

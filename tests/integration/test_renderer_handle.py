@@ -149,6 +149,7 @@ async def test_a_plan_becomes_a_stored_file_and_an_event(bench: Bench, plan: Pla
     assert (rendition["frames"], rendition["duration_us"], rendition["width_px"]) == (30, 1_000_000, 64)
     assert (told["title"], told["hashtags"], told["destination"]["platform"]) == ("Fish", ["sea"], "youtube")
     assert told["rights"]["licence"] == "owned"
+    assert told["synthetic"] is False
     async with bench.services.objects.local(rendition["key"]) as file:
         content = file.read_bytes()
     assert hashlib.sha256(content).hexdigest() == rendition["sha256"]
@@ -159,6 +160,13 @@ async def test_a_plan_becomes_a_stored_file_and_an_event(bench: Bench, plan: Pla
     assert row["rendition"]["sha256"] == rendition["sha256"]
     assert bench.announced[-1]["frames_done"] == bench.announced[-1]["frames_total"] == 30
     assert clean(bench)
+
+
+async def test_a_synthetic_voice_stays_disclosed(bench: Bench, plan: Plan) -> None:
+    """A narrated video is posted without the mark that platforms ask for."""
+    assert await bench.deliver(replace(asked(plan), synthetic=True)) == "ack"
+    (told,) = await bench.told("render.completed")
+    assert told["synthetic"] is True
 
 
 async def test_a_rendered_plan_is_not_rendered_again(bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,7 @@ TEXTS: Final[dict[str, Any]] = {
     "title": "Down here",
     "description": "Credit: Ana Müller",
     "hashtags": ("sea", "深海"),
+    "synthetic": True,
 }
 POST: Final = ids.post_id(ITEM, ACCOUNT)
 

@@ -207,6 +207,18 @@ def test_google_credentials_say_what_is_lost_and_where_to_return(tmp_path: Path)
     assert by_name(check_credentials(settings_in(tmp_path, **given)))["youtube"].state == "ok"
 
 
+def test_groq_says_what_is_done_without_it_and_which_models_with_it(tmp_path: Path) -> None:
+    """If it fails, nobody learns why there are no captions, or the key itself is shown."""
+    check = by_name(check_credentials(settings_in(tmp_path)))["Groq"]
+    assert (check.state, check.stops_work) == ("missing", False)
+    assert "no captions" in check.detail
+    assert "GROQ_API_KEY" in check.mend
+    found = by_name(check_credentials(settings_in(tmp_path, GROQ_API_KEY="gsk_real", GROQ_MODEL="qwen/qwen3.8-27b")))
+    assert found["Groq"].state == "ok"
+    assert "qwen/qwen3.8-27b writes, whisper-large-v3-turbo transcribes" in found["Groq"].detail
+    assert "gsk_real" not in found["Groq"].detail
+
+
 def test_credentials_said_to_be_unused_are_unused() -> None:
     """If it fails, doctor tells people that a key is of no use which an actor now needs."""
     fields = {field for group in NOT_USED_YET.values() for field in group}

@@ -60,12 +60,19 @@ def test_a_render_and_a_request_become_one_form() -> None:
         title="T",
         description="D",
         hashtags=("a",),
+        synthetic=True,
         destination=TO_YOUTUBE,
     )
     found = as_request(event)
     assert found is not None
     assert (found.event_id, found.correlation_id, found.key) == ("e", "c", "k")
-    assert (found.title, found.description, found.hashtags) == ("T", "D", ("a",))
+    assert (found.title, found.description, found.hashtags, found.synthetic) == ("T", "D", ("a",), True)
+
+
+def test_a_synthetic_voice_is_disclosed() -> None:
+    """If this fails, narrated videos break the platform's rule on altered content, or plain ones are marked."""
+    assert drafted(synthetic=True).synthetic
+    assert not drafted().synthetic
 
 
 def test_a_video_without_a_destination_is_kept() -> None:

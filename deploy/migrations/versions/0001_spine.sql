@@ -149,10 +149,21 @@ comment on table assets is 'Stored media of an item.';
 
 create table transcripts (
     item_id    text        primary key references items,
-    origin     text        not null check (origin in ('subtitles', 'aligned', 'narrated')),
+    origin     text        not null check (origin in ('subtitles', 'aligned', 'narrated', 'transcribed')),
     cues       jsonb       not null,
     created_at timestamptz not null default now()
 );
+comment on table transcripts is 'The words that are shown. What was transcribed is asked for once; no cues: nothing was said.';
+
+create table written_texts (
+    item_id    text        primary key references items,
+    asked      text        not null,
+    model      text        not null,
+    said       jsonb       not null,
+    written_at timestamptz not null default now()
+);
+comment on table written_texts is 'What a language model wrote for an item, so that later deliveries say the same.';
+comment on column written_texts.asked is 'SHA-256 of what the model was told of the item, hex: other words are written anew.';
 
 create table renditions (
     plan_id    text        primary key,
