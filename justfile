@@ -29,7 +29,7 @@ doctor *arguments:
 # Everything that must pass: checks, then all tests
 [group("test")]
 test *arguments: check
-    pytest {{ arguments }}
+    pytest -n 3 --dist loadfile {{ arguments }}
 
 # Tests that need no server
 [group("test")]

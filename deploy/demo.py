@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
@@ -38,7 +40,6 @@ from deploy.system import sandbox_child, send, system_children
 __all__ = ["connect_account", "demo_environment", "list_in_archive", "run_demo"]
 
 Q: Final = load_queries(Path(__file__).with_name("demo.sql"))
-NICHE: Final = "demo"
 POLL_S: Final = 0.2
 DEADLINE_S: Final = 900.0
 CLIENT: Final = ("sandbox-client", "sandbox-word")
@@ -165,7 +166,15 @@ async def run_demo(media: Path | None, *, folder: Path, licence: str, once: bool
 
 
 def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dict[str, str]:
-    apis = ("youtube", "youtube_www", "google_accounts", "google_oauth", "internet_archive", "wikimedia_commons", "groq")
+    apis = (
+        "youtube",
+        "youtube_www",
+        "google_accounts",
+        "google_oauth",
+        "internet_archive",
+        "wikimedia_commons",
+        "groq",
+    )
     return {
         "DATA_DIR": str(folder),
         "MEDIA_URL": str(folder / "media"),
@@ -176,6 +185,7 @@ def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dic
         "DESTINATION": "youtube",
         "PRIVACY": "private",
         "CONTACT": "demo on one machine",
+        "SANDBOX_TIME_SCALE": "60",
         **{f"{name.upper()}_API_URL": sandbox_url for name in apis},
     }
 
@@ -185,17 +195,21 @@ class Teller:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
+        self._on_line = False
 
     def __call__(self, line: str) -> None:
         if not self._quiet:
-            click.echo(line)
+            click.echo(f"\n{line}" if self._on_line else line)
+            self._on_line = False
 
     async def event(self, message: Msg) -> None:
         """Print one event as it passes."""
         event = msgspec.json.decode(message.data)
         kind = event["type"]
         if kind == "render.progressed":
-            self(f"  {kind:<19} {event['frames_done']}/{event['frames_total']} frames")
+            if not self._quiet and sys.stdout.isatty():
+                click.echo(f"\r  {kind:<19} {event['frames_done']}/{event['frames_total']} frames", nl=False)
+                self._on_line = True
             return
         about = (event.get("candidate") or {}).get("title") or event.get("url") or event.get("reason") or ""
         if kind == "post.measured":
@@ -210,7 +224,7 @@ async def _one_round(
     identifier = f"demo-{source.sha256[:16]}"
     item = item_id("internet_archive", identifier)
     before = await _post_state(db, item)
-    query = f"{NICHE} {source.sha256[:16]}"
+    query = " ".join([*_words(media)[:5], source.sha256[:8]])
     await list_in_archive(urls["sandbox"], identifier, media, licence=licence, niche=query)
     await connect_account(urls["gateway"])
     say("  connected the sandbox's YouTube account")
@@ -227,10 +241,14 @@ def _read(media: Path) -> Source:
     return Source(file=str(media), sha256=digest, size_bytes=media.stat().st_size)
 
 
+def _words(media: Path) -> list[str]:
+    return re.findall(r"\w+", media.stem.replace("_", " "))[:12] or ["untitled"]
+
+
 async def list_in_archive(sandbox_url: str, identifier: str, media: Path, *, licence: str, niche: str) -> None:
     """List a file in the sandbox archive, with the subtitles that lie beside it. Raises: Reject."""
     subtitles = next((found for end in SUBTITLES if (found := media.with_suffix(end)).is_file()), None)
-    words = media.stem.replace("_", " ").replace("-", " ").strip() or "untitled"
+    words = " ".join(_words(media))
     listing = {
         "identifier": identifier,
         "title": words[:1].upper() + words[1:],

@@ -148,7 +148,8 @@ def _recency(candidate: Candidate) -> Value:
     if candidate.published_at is None:
         return None, "no date of publication; counted as middling"
     days = max((candidate.observed_at - candidate.published_at) / _DAY, 0.0)
-    return 0.5 ** (days / HALF_LIFE_DAYS), f"published {_number(days)} days ago; halves every {HALF_LIFE_DAYS:.0f} days"
+    when = "today" if days < 1 else f"{_number(days)} days ago"
+    return 0.5 ** (days / HALF_LIFE_DAYS), f"published {when}; halves every {HALF_LIFE_DAYS:.0f} days"
 
 
 def _licence(candidate: Candidate, uses: Sequence[Use]) -> Value:
