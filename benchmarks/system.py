@@ -87,9 +87,10 @@ async def chain(world: World, folder: Path, items: int) -> None:
         f"all at once: {items} items in {elapsed:.1f} s, {items / elapsed:.2f} items/s; {handled} events handled in all"
     )
     stages = await world.db.fetch(
-        "select subject, percentile_cont(0.5) within group (order by extract(epoch from published_at - created_at)) as p50,"
-        " percentile_cont(0.99) within group (order by extract(epoch from published_at - created_at)) as p99"
-        " from outbox group by subject order by subject"
+        "select subject, percentile_cont(0.5) within group (order by waited) as p50,"
+        " percentile_cont(0.99) within group (order by waited) as p99"
+        " from (select subject, extract(epoch from published_at - created_at) as waited from outbox) as told"
+        " group by subject order by subject"
     )
     print("| event | outbox to stream, p50 ms | p99 ms |\n|---|---|---|")
     for row in stages:

@@ -18,6 +18,7 @@ from actors.runtime.settings import Settings
 from actors.runtime.work import Handler, Services, Work
 from contracts.errors import RateLimited, Reject, Retry, Snooze
 from contracts.events import ScanCompleted, ScanRequested
+from contracts.ids import CorrelationId
 from tests.stack import connected
 
 CONSUMER = "scanner-scan-requested"
@@ -91,7 +92,7 @@ async def test_a_program_outside_starts_a_scan_with_one_plain_line(
         async with asyncio.timeout(10):
             event = await seen.get()
     assert event.niche == "deep sea"
-    assert event.correlation_id == event.event_id
+    assert event.correlation_id == CorrelationId(event.event_id)
 
 
 async def test_retry_comes_again_and_is_forgotten_after_success(
