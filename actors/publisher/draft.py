@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from contracts.events import PostRequested, RenderCompleted
-from contracts.ids import PostId, derived
+from contracts.ids import PostId, post_id
 from contracts.platform import Draft, Limits
 from contracts.rights import attribution_text
 
-__all__ = ["as_request", "make_draft", "marker_of", "post_id_of", "privacy_note"]
+__all__ = ["as_request", "make_draft", "marker_of", "privacy_note"]
 
 MARKER_HEX_DIGITS: Final = 16
 TAG_OVERHEAD_CHARS: Final = 3
@@ -41,11 +41,6 @@ def as_request(event: RenderCompleted | PostRequested) -> PostRequested | None:
     )
 
 
-def post_id_of(request: PostRequested) -> PostId:
-    """Return the id of the one post of the item on the platform. It exists before an account does."""
-    return PostId(derived("post", request.item_id, request.destination.platform))
-
-
 def marker_of(post: PostId) -> str:
     return "ett" + post.replace("-", "")[:MARKER_HEX_DIGITS]
 
@@ -55,7 +50,7 @@ def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draf
 
     A scheduled post is private until its time, which the platform keeps; a time in the past means public at once.
     """
-    post = post_id_of(request)
+    post = post_id(request.item_id, request.destination.platform)
     destination = request.destination
     privacy, publish_at = destination.privacy, destination.publish_at
     if publish_at is not None and privacy != "unlisted":

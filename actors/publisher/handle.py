@@ -13,14 +13,14 @@ from typing import Final
 import msgspec
 
 from actors import platforms
-from actors.publisher.draft import as_request, make_draft, post_id_of, privacy_note
+from actors.publisher.draft import as_request, make_draft, privacy_note
 from actors.publisher.posts import Post, Posts, Q, Session
 from actors.runtime.killpoint import reach
 from actors.runtime.oauth import OAuthClient
 from actors.runtime.work import Services, Work
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import PostPublished, PostRequested, RenderCompleted
-from contracts.ids import AccountId
+from contracts.ids import AccountId, post_id
 from contracts.platform import Publishes, RemotePost
 from contracts.rights import may
 
@@ -50,8 +50,9 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
     size_bytes = await services.objects.size(request.key)
     if size_bytes is None:
         raise Reject(f"there is no stored video {request.key}", mend="Render or upload it again")
-    async with work.lease(f"post:{post_id_of(request)}") as lease:
-        posts = Posts(services, lease, post_id_of(request))
+    name = post_id(request.item_id, request.destination.platform)
+    async with work.lease(f"post:{name}") as lease:
+        posts = Posts(services, lease, name)
         draft = make_draft(request, limits=platform.LIMITS, now=work.now)
         post = await posts.intend(request, draft, size_bytes=size_bytes)
         if post.state == "published":

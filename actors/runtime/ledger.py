@@ -201,7 +201,7 @@ class Ledger:
     ) -> None:
         """Record the end of an event without success, and tell it with `work.rejected`."""
         told = WorkRejected(
-            item_id=getattr(event, "item_id", None),
+            item_id=getattr(event, "item_id", None) or getattr(getattr(event, "candidate", None), "item_id", None),
             actor=self.sender,
             rejected_type=type_of(consumer.kind),
             rejected_id=event.event_id,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import asyncpg
@@ -16,6 +18,7 @@ import psutil
 import pytest
 
 from contracts.errors import Reject
+from deploy import embedded
 from deploy.children import LAUNCHER
 from deploy.embedded import PORTS, free_port, load_passwords, nats_binary, postgres_binary, postgres_child
 from deploy.supervisor import Stack, read_state
@@ -206,3 +209,23 @@ def test_ports_are_not_those_of_outgoing_connections() -> None:
     path = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if path.exists():
         assert int(path.read_text().split()[0]) >= PORTS.stop
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user for PostgreSQL")
+async def test_programs_below_a_private_folder_serve_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root with a venv below its own home, or in a private temporary folder, could not start the database."""
+    package = embedded.postgres_binary("postgres").parents[2]
+    private = tmp_path / "home"
+    private.mkdir(mode=0o700)
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, private / part.name, symlinks=True)
+    folder = private / embedded.postgres_binary("postgres").parent.relative_to(package.parent)
+    monkeypatch.setattr(embedded, "postgres_binary", lambda name: folder / name)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    async with Stack(tmp_path / "stack", need_nats=False) as stack:
+        connection = await asyncpg.connect(stack.database_url)
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()

@@ -293,10 +293,11 @@ async def test_status_shows_each_item_once_at_its_stage(gateway: Gateway, databa
     for item, event in (("stopped", "e1"), ("ünï", "e2")):
         payload = json.dumps({"type": "candidate.selected", "item_id": item}, ensure_ascii=False).encode()
         await database.execute(
-            "insert into dead_letters (kind, consumer, event_id, subject, payload, error, failures)"
-            " values ('rejected', 'editor-candidate-selected', $1, 'ett.candidate.selected', $2, 'no video', 1)",
+            "insert into dead_letters (kind, consumer, event_id, subject, payload, error, failures, item_id)"
+            " values ('rejected', 'editor-candidate-selected', $1, 'ett.candidate.selected', $2, 'no video', 1, $3)",
             event,
             payload,
+            item,
         )
     await database.execute(
         "insert into dead_letters (kind, consumer, event_id, subject, payload, error, failures)"

@@ -134,7 +134,7 @@ TEXTS: Final[dict[str, Any]] = {
     "hashtags": ("sea", "深海"),
     "synthetic": True,
 }
-POST: Final = ids.post_id(ITEM, ACCOUNT)
+POST: Final = ids.post_id(ITEM, "youtube")
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "account.connected": {"account_id": ACCOUNT, "platform": "youtube", "title": "Deep Sea"},
@@ -339,7 +339,7 @@ def test_derived_ids_are_stable() -> None:
     """If it fails, work repeated after an upgrade makes second events and second posts."""
     assert ids.derived("a", "b") == "0d10da6e-ff4d-5f7b-a30a-1cb742735ca7"
     assert ids.derived("a", "b") != ids.derived("ab") != ids.derived("a", "", "b")
-    assert ids.post_id(ITEM, ACCOUNT) == "654cff9d-5ae0-5d52-83de-aecdfd939609"
+    assert ids.post_id(ITEM, "youtube") == "3ef5120d-6765-5177-89b4-340c84319877"
     assert plan_id(PLAN) == "6f38f46d1606fb64ff27020ddc3efc3a78ce5c3b3298ca0c89673367b3334f7c"
     assert ids.item_id("internet_archive", "deep-sea-1") == ITEM
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from actors.platforms.youtube import LIMITS, check_draft
-from actors.publisher.draft import as_request, make_draft, marker_of, post_id_of, privacy_note
+from actors.publisher.draft import as_request, make_draft, marker_of, privacy_note
 from actors.publisher.posts import Account, choose_account
 from contracts.errors import Reject
 from contracts.events import Destination, PostRequested, RenderCompleted
-from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId
+from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId, post_id
 from contracts.media import Rendition
 from contracts.platform import Draft
 from contracts.rights import RightsRecord, attribution_text
@@ -99,11 +99,12 @@ def test_a_video_without_a_destination_is_kept() -> None:
 
 def test_a_post_has_one_id_and_one_marker_whatever_the_account() -> None:
     """If this fails, one item is posted twice when the account changes."""
-    one = post_id_of(request())
-    other = post_id_of(request(destination=Destination(platform="youtube", account_id=AccountId("youtube:UC1"))))
-    assert one == other
-    assert post_id_of(request(item_id=ItemId("x"))) != one
-    assert marker_of(one) == "ett" + one.replace("-", "")[:16]
+    one = make_draft(request(), limits=LIMITS, now=NOW)
+    named = Destination(platform="youtube", account_id=AccountId("youtube:UC1"))
+    assert make_draft(request(destination=named), limits=LIMITS, now=NOW).marker == one.marker
+    assert make_draft(request(item_id=ItemId("x")), limits=LIMITS, now=NOW).marker != one.marker
+    post = post_id(request().item_id, "youtube")
+    assert one.marker == marker_of(post) == "ett" + post.replace("-", "")[:16]
 
 
 def test_the_attribution_is_added_once() -> None:
