@@ -265,8 +265,8 @@ def _make_cluster(folder: Path, run_as: str | None, password: str) -> None:
         user = pwd.getpwnam(run_as)
         os.chown(new, user.pw_uid, user.pw_gid)
     _run(
-        _programs(run_as) / "initdb", "-D", str(new), "-U", "postgres", "--auth=reject", "--encoding=UTF8", "--locale=C",
-        "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--wal-segsize=4", "--no-instructions",
+        _programs(run_as) / "initdb", "-D", str(new), "-U", "postgres", "--auth=reject", "--encoding=UTF8",
+        "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--wal-segsize=4", "--no-instructions",
         run_as=run_as,
     )  # fmt: skip
     (new / "pg_hba.conf").write_text(f"host all {DATABASE} {HOST}/32 scram-sha-256\n", encoding="ascii")
