@@ -41,8 +41,8 @@ def test_the_renderer_may_do_exactly_this() -> None:
 
 def test_folders_with_odd_names_stay_one_string() -> None:
     """A data folder with a quote or a space in its name would break the file, or add settings to it."""
-    text = natsconf.render(store_dir='/home/ä b/a"b', listen="127.0.0.1:4000")
-    assert 'store_dir: "/home/ä b/a\\"b"' in text
+    text = natsconf.render(store_dir='/srv/ä b/a"b', listen="127.0.0.1:4000")
+    assert 'store_dir: "/srv/ä b/a\\"b"' in text
     assert 'listen: "127.0.0.1:4000"' in text
 
 
