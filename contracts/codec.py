@@ -67,10 +67,12 @@ def decode(data: bytes, kind: type[E]) -> E:
     """Read one event. Raises: Reject, naming the field that is wrong."""
     try:
         event: E = _DECODERS[kind].decode(data)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Reject(
             f"not a valid {type_of(kind)} event: {error}", mend=f"see docs/events.md for the fields of {type_of(kind)}"
         ) from error
+    if "\0" in event.event_id + event.correlation_id:
+        raise Reject(f"not a valid {type_of(kind)} event: an id holds a NUL", mend="send ids without it")
     return event
 
 

@@ -10,7 +10,22 @@ from contracts import events as e
 from contracts.codec import SUBJECT_PREFIX, subject_of, type_of
 from contracts.events import Event
 
-__all__ = ["ACTORS", "GATEWAY", "OUTSIDE", "PARTIES", "STREAM", "Actor", "Consumer", "Stream", "consumers_of"]
+__all__ = [
+    "ACTORS",
+    "GATEWAY",
+    "MAX_PAYLOAD_BYTES",
+    "OUTSIDE",
+    "PARTIES",
+    "STREAM",
+    "Actor",
+    "Consumer",
+    "Stream",
+    "consumers_of",
+]
+
+
+MAX_PAYLOAD_BYTES: Final = 1_000_000
+"""Largest event. The server's limit is a little higher, to leave room for headers."""
 
 
 class Stream(Struct, frozen=True, kw_only=True):

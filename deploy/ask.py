@@ -44,7 +44,7 @@ async def import_media(
     """Store a file (an address is left to the editor) and ask for its import. Raises: Reject."""
     if narrate and script is None:
         raise Reject("--narrate needs the words to speak", mend="add --script FILE")
-    words = script.read_text(encoding="utf-8") if script else ""
+    words = _words(script) if script else ""
     destination = _destination(settings, to)
     async with outside(settings) as (services, bus):
         key = url = None
@@ -107,6 +107,13 @@ async def post_video(
                 description="\n\n".join(part for part in (description, credit) if part),
             ),
         )
+
+
+def _words(script: Path) -> str:
+    try:
+        return script.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Reject(f"{script} is not text in UTF-8", mend="save it as UTF-8") from error
 
 
 async def _store(services: Services, prefix: str, file: Path) -> ObjectKey:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from actors.runtime.db import Database, into, open_database
+from actors.runtime.db import DRIVER_ERRORS, Database, into, open_database
 from actors.runtime.ledger import Q
 from actors.runtime.settings import Settings
 from contracts.codec import SUBJECT_PREFIX
@@ -100,5 +100,7 @@ async def opened(settings: Settings) -> AsyncIterator[DeadLetters]:
     try:
         async with open_database(url, max_size=2, name="ettametta-dead") as db:
             yield DeadLetters(db)
-    except OSError as error:
-        raise Reject(f"PostgreSQL cannot be reached ({error})", mend="start it, or correct DATABASE_URL") from error
+    except DRIVER_ERRORS as error:
+        raise Reject(
+            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
+        ) from error

@@ -230,8 +230,13 @@ async def _one_round(
     say("  connected the sandbox's YouTube account")
     async with connect(settings, OUTSIDE) as bus, _watching(bus.client, say):
         scan = await send(bus, ScanRequested(niche=query, platform="internet_archive", limit=5))
-        async with asyncio.timeout(DEADLINE_S):
-            await _until_ended(db, item, scan.event_id)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await _until_ended(db, item, scan.event_id)
+        except TimeoutError:
+            raise Reject(
+                f"nothing came of it in {DEADLINE_S:.0f} s", mend="see the page and the logs in the data folder"
+            ) from None
     return await _summary(settings, db, source, item, posted_before=before == "published")
 
 
@@ -314,6 +319,7 @@ async def _summary(settings: Settings, db: Database, source: Source, item: ItemI
     rejected = await db.fetchval(Q["rejection"], item, correlation)
     if row is None:
         rejected = rejected or "the scan did not find the file"
+    unchosen = row["decided_because"] if row is not None and row["decision"] != "selected" else None
     media = Path(settings.media_url)
     return Summary(
         source=source,
@@ -354,7 +360,7 @@ async def _summary(settings: Settings, db: Database, source: Source, item: ItemI
             *(EventOf(id=each["message_id"], type=each["type"]) for each in flow),
         ),
         posted_before=posted_before,
-        rejected=rejected if measured is None else None,
+        rejected=(rejected or unchosen) if measured is None else None,
     )
 
 

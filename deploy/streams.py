@@ -24,8 +24,9 @@ from contracts.flow import ACTORS, STREAM, Consumer, consumers_of
 __all__ = ["apply", "apply_to", "consumer_config", "stream_config"]
 
 CONNECT_TIMEOUT_S: Final = 5.0
-REPLICAS: Final = 16
-"""Processes of one actor whose batches may be in work at once."""
+MAX_WAITING: Final = 512
+MAX_ACK_PENDING: Final = 10_000
+"""Messages in work or put off. The open pulls bound the work; those put off must not hold up the others."""
 
 UNLIMITED: Final = -1
 
@@ -53,8 +54,8 @@ def consumer_config(consumer: Consumer, *, ack_wait_s: float) -> ConsumerConfig:
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ack_wait_s,
         max_deliver=UNLIMITED,
-        max_ack_pending=consumer.batch * REPLICAS,
-        max_waiting=max(4, 2 * consumer.batch) * REPLICAS,
+        max_ack_pending=MAX_ACK_PENDING,
+        max_waiting=MAX_WAITING,
     )
 
 

@@ -23,7 +23,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from contracts.errors import Reject
+from contracts.errors import EttamettaError, Reject
 from deploy import natsconf, streams
 from deploy.children import FIRST_TRIES, READY_DEADLINE_S, Child, Keeper, Tier, end_process
 from deploy.embedded import HOST, free_port, load_passwords, nats_child, postgres_child, postgres_url, write_private
@@ -182,8 +182,11 @@ class Stack:
                 started.set()
                 await self._asked.wait()
                 await self._end()
-        except* Reject as errors:
-            raise errors.exceptions[0] from None
+        except* EttamettaError as errors:
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
         finally:
             for keeper in self._keepers:
                 keeper.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from nats.errors import Error as NatsError
 
 from actors.runtime.app import Bus, connect, open_services
 from actors.runtime.settings import Settings
@@ -25,6 +26,8 @@ __all__ = ["actor_child", "gateway_child", "located", "outside", "publish", "san
 
 NAMES: Final = (*ACTORS, GATEWAY.name)
 PUBLISH_TIMEOUT_S: Final = 10.0
+STOP_DEADLINE_S: Final = 25.0
+"""Longer than an actor takes to finish what it holds and to close its connections."""
 EVERY_ADDRESS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
 
 
@@ -37,6 +40,7 @@ def actor_child(
         name=name,
         argv=(sys.executable, "-m", "deploy", "run", actor),
         bus_user=actor,
+        stop_deadline_s=STOP_DEADLINE_S,
         env={"DATA_DIR": str(settings.data_dir), **env},
         log=log_dir / f"{name}.log" if log_dir else None,
     )
@@ -130,9 +134,15 @@ async def send(bus: Bus, event: Event) -> Event:
     """Publish one event into the stream as the first of its flow; return it as sent."""
     event_id = new_event_id()
     sent = msgspec.structs.replace(event, event_id=event_id, correlation_id=CorrelationId(event_id))
-    await bus.js.publish(
-        subject_of(sent), encode(sent), stream=STREAM.name, headers={"Nats-Msg-Id": event_id}, timeout=PUBLISH_TIMEOUT_S
-    )
+    headers = {"Nats-Msg-Id": event_id}
+    try:
+        await bus.js.publish(
+            subject_of(sent), encode(sent), stream=STREAM.name, headers=headers, timeout=PUBLISH_TIMEOUT_S
+        )
+    except NatsError as error:
+        raise Reject(
+            f"the stream did not take the request ({error!r})", mend="run `ettametta migrate`, or look at NATS"
+        ) from error
     return sent
 
 

@@ -52,7 +52,23 @@ PREFERRED_BYTES: Final = 400_000_000
 PREFERRED_HEIGHT_PX: Final = 1080
 _FIELDS: Final = ("identifier", "downloads")
 _SPECIAL: Final = re.compile(r'([+\-&|!(){}\[\]^"~*?:\\/])')
-_PLAYABLE: Final = (".mp4", ".m4v", ".webm", ".mov", ".mkv", ".ogv", ".mpg", ".mpeg", ".avi")
+_PLAYABLE: Final = (
+    ".mp4",
+    ".m4v",
+    ".webm",
+    ".mov",
+    ".mkv",
+    ".ogv",
+    ".mpg",
+    ".mpeg",
+    ".avi",
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".flv",
+    ".wmv",
+    ".3gp",
+)
 _SUBTITLES: Final = (".srt", ".vtt")
 _MP4: Final = (".mp4", ".m4v")
 _DOES_NOT_COUNT: Final = "the Internet Archive does not count them"

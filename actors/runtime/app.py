@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -26,7 +29,7 @@ from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import open_tokens
 from actors.runtime.work import Handler, Services
-from contracts.errors import EttamettaError, Reject
+from contracts.errors import EttamettaError, Reject, Retry
 from contracts.events import Event
 from contracts.flow import PARTIES, Actor, Consumer, consumers_of
 
@@ -36,6 +39,7 @@ RECONNECT_WAIT_S: Final = 1
 CONNECT_PATIENCE_S: Final = 60.0
 DRAIN_S: Final = 10.0
 CLOSE_S: Final = 5.0
+SCRATCH_KEPT_S: Final = 86_400.0
 
 
 class Ticker(Struct, frozen=True, kw_only=True):
@@ -61,6 +65,12 @@ class Bus:
         self.client = client
         self.js = client.jetstream()
         self.on_reconnected: list[Callable[[], None]] = []
+        self.closed = asyncio.Event()
+
+    async def until_closed(self) -> None:
+        """Wait until the server closed the connection for good. Raises: Retry, which ends the process to begin anew."""
+        await self.closed.wait()
+        raise Retry("NATS closed the connection; see the log before this for its reason")
 
     async def announce(self, subject: str, payload: bytes) -> None:
         """Publish without waiting for the stream. An outage is not an error."""
@@ -87,6 +97,9 @@ async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
         if not client.is_closed:
             log.warning("bus.lost")
 
+    async def on_closed() -> None:
+        bus.closed.set()
+
     async def on_back() -> None:
         log.info("bus.back")
         for told in bus.on_reconnected:
@@ -104,6 +117,7 @@ async def connect(settings: Settings, party: Actor) -> AsyncIterator[Bus]:
                 error_cb=on_error,
                 disconnected_cb=on_lost,
                 reconnected_cb=on_back,
+                closed_cb=on_closed,
             )
     except (TimeoutError, NatsError, OSError) as error:
         raise Reject(f"NATS cannot be reached ({error!r})", mend="start it, or correct NATS_URL") from error
@@ -121,6 +135,7 @@ async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterat
     if settings.database_url is None:
         raise Reject("DATABASE_URL is not set", mend="set it, or use `ettametta up`, which starts a server")
     clock = Clock()
+    await asyncio.to_thread(_clear_scratch, settings.data_dir / "tmp")
     async with AsyncExitStack() as stack:
         db = await _patiently(
             lambda: stack.enter_async_context(open_database(settings.database_url or "", name=party)), clock
@@ -140,6 +155,14 @@ async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterat
             tokens=tokens,
             announce=bus.announce,
         )
+
+
+def _clear_scratch(folder: Path) -> None:
+    """Remove what killed processes left behind, once it is a day old."""
+    for left in folder.glob("*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > SCRATCH_KEPT_S:
+                shutil.rmtree(left)
 
 
 async def _patiently(opening: Callable[[], Awaitable[Any]], clock: Clock) -> Any:
@@ -182,6 +205,7 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
             running = [
                 group.create_task(_beat(consumers, every_s=settings.ack_wait_s / 3), name="heartbeat"),
                 group.create_task(relay.run(), name="relay"),
+                group.create_task(bus.until_closed(), name="bus"),
                 *(group.create_task(_tick(ticker, services), name=ticker.name) for ticker in app.tickers),
             ]
             get_logger().info("actor.ready", takes=[consumer.name for consumer in consumers_of(party)])
@@ -202,7 +226,7 @@ def pull(bus: Bus, consumer: Consumer, handler: Handler, services: Services) -> 
         await process(message, consumer, handler, services, always_check=consumer.batch == 1)
 
     made = PullConsumer(bus.client, consumer, take)
-    bus.on_reconnected.append(made.forget_pull)
+    bus.on_reconnected.append(made.pull_anew)
     return made
 
 

@@ -44,18 +44,22 @@ class PullConsumer:
         self._open_until = 0.0
         self._pause_until = 0.0
         self._changed = asyncio.Event()
+        self._renew = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = get_logger().bind(consumer=consumer.name)
 
     async def run(self) -> None:
         """Take messages until cancelled; those in hand are finished by `drain`."""
-        inbox = self._client.new_inbox()
-        subscription = await self._client.subscribe(inbox, cb=self._arrived)
-        try:
-            await self._keep_pulling(inbox)
-        finally:
-            with suppress(NatsError, OSError):
-                await subscription.unsubscribe()
+        while True:
+            self._open = 0
+            self._renew.clear()
+            inbox = self._client.new_inbox()
+            subscription = await self._client.subscribe(inbox, cb=self._arrived)
+            try:
+                await self._keep_pulling(inbox)
+            finally:
+                with suppress(NatsError, OSError):
+                    await subscription.unsubscribe()
 
     async def drain(self, *, deadline_s: float) -> None:
         """Wait for the messages in hand. What is not done then comes again to another."""
@@ -71,42 +75,49 @@ class PullConsumer:
             with suppress(NatsError, OSError):
                 await message.in_progress()
 
-    def forget_pull(self) -> None:
-        """Pull anew: the server lost the open pull, as it does when a connection breaks."""
-        self._open = 0
+    def pull_anew(self) -> None:
+        """Pull through a new inbox: after a reconnect nobody can tell whether the server still holds the open pull."""
+        self._renew.set()
         self._changed.set()
 
     async def _keep_pulling(self, inbox: str) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._renew.is_set():
             self._changed.clear()
             now = loop.time()
             if self._open and now >= self._open_until:
                 self._open = 0
             free = self._places - len(self._tasks) - self._open
             # A pull for each freed place would cost a request per message.
-            if free > self._places // 4 and now >= self._pause_until and self._client.is_connected:
-                await self._pull(inbox, free)
+            wanted = free > self._places // 4
+            may = wanted and now >= self._pause_until and self._client.is_connected
+            if may and await self._pull(inbox, free):
                 self._open += free
                 self._open_until = loop.time() + EXPIRES_S + GRACE_S
-            wake_at = max(self._pause_until, now + PAUSE_S) if free > self._places // 4 else self._open_until
+                wanted = False
+            if wanted:
+                wake_at = max(self._pause_until, now + PAUSE_S)
+            else:
+                wake_at = self._open_until if self._open else now + EXPIRES_S
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(max(wake_at, now + 0.01)):
                     await self._changed.wait()
 
-    async def _pull(self, inbox: str, count: int) -> None:
+    async def _pull(self, inbox: str, count: int) -> bool:
         request = msgspec.json.encode({"batch": count, "expires": int(EXPIRES_S * 1e9)})
         try:
             await self._client.publish(self._subject, request, reply=inbox)
         except (NatsError, OSError) as error:
             self._log.warning("consumer.not_pulled", error=repr(error))
             self._pause_until = asyncio.get_running_loop().time() + PAUSE_S
+            return False
+        return True
 
     async def _arrived(self, message: Msg) -> None:
         headers = message.headers or {}
         status = headers.get("Status") if not message.data else None
         if status is None:
-            self._open -= 1
+            self._open = max(self._open - 1, 0)
             task = asyncio.create_task(self._work(message))
             self._tasks.add(task)
             task.add_done_callback(self._finished)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -69,9 +71,12 @@ def is_unavailable(error: BaseException) -> bool:
         | asyncpg.exceptions.TransactionRollbackError
         # The driver's own state after a server died in the middle of an operation.
         | asyncpg.InternalClientError
+        | asyncpg.exceptions.InsufficientResourcesError
+        | asyncpg.exceptions.ReadOnlySQLTransactionError
         | ConnectionError
-        | TimeoutError,
-    )
+        | TimeoutError
+        | socket.gaierror,
+    ) or (isinstance(error, OSError) and error.errno in {errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 class Database:

@@ -21,9 +21,9 @@ from actors.runtime.clock import Clock
 from actors.runtime.db import Connection, Database, is_unavailable, load_queries
 from actors.runtime.killpoint import reach
 from contracts.codec import encode, follow, subject_of, type_of
-from contracts.errors import LeaseLost, Snooze
+from contracts.errors import LeaseLost, Reject, Snooze
 from contracts.events import Event, WorkRejected
-from contracts.flow import Consumer
+from contracts.flow import MAX_PAYLOAD_BYTES, Consumer
 from contracts.ids import CorrelationId, EventId, derived
 
 __all__ = ["Attempts", "Duplicate", "Lease", "Ledger", "Tx"]
@@ -119,14 +119,17 @@ class Ledger:
                 raise LeaseLost(f"another worker took over '{lease.name}'")
 
     async def _put(self, conn: Connection, events: Sequence[Event]) -> None:
-        if events:
-            await conn.executemany(
-                Q["put_outbox"],
-                [
-                    (self.sender, event.event_id, subject_of(event), encode(event), event.correlation_id)
-                    for event in events
-                ],
-            )
+        rows = [
+            (self.sender, event.event_id, subject_of(event), encode(event), event.correlation_id) for event in events
+        ]
+        for _, _, subject, payload, _ in rows:
+            if len(payload) > MAX_PAYLOAD_BYTES:
+                raise Reject(
+                    f"{subject} would hold {len(payload):,} bytes, more than the {MAX_PAYLOAD_BYTES:,} of one event",
+                    mend="shorten its captions or texts",
+                )
+        if rows:
+            await conn.executemany(Q["put_outbox"], rows)
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Lease]:
@@ -147,10 +150,12 @@ class Ledger:
             alive_until = time.monotonic() + self.ttl_s
             while True:
                 await asyncio.sleep(self.ttl_s / 3)
+                asked = time.monotonic()
                 try:
-                    if not await self.db.fetchval(Q["renew_lease"], name, lease.holder, lease.fence, self.ttl_s):
-                        break
-                    alive_until = time.monotonic() + self.ttl_s
+                    async with asyncio.timeout(max(alive_until - asked, 0.1)):
+                        if not await self.db.fetchval(Q["renew_lease"], name, lease.holder, lease.fence, self.ttl_s):
+                            break
+                    alive_until = asked + self.ttl_s
                 except Exception as error:  # noqa: BLE001 - whatever keeps it from renewing, the lease runs out
                     if not is_unavailable(error) or time.monotonic() > alive_until:
                         break
@@ -186,7 +191,7 @@ class Ledger:
 
     async def note_failure(self, consumer: str, event_id: EventId, error: str) -> int:
         """Count a failure; return how many there were."""
-        return int(await self.db.fetchval(Q["note_failure"], consumer, event_id, error))
+        return int(await self.db.fetchval(Q["note_failure"], consumer, event_id, _storable(error)))
 
     async def bury(
         self,
@@ -205,14 +210,19 @@ class Ledger:
             actor=self.sender,
             rejected_type=type_of(consumer.kind),
             rejected_id=event.event_id,
-            reason=error,
+            reason=_storable(error),
         )
         async with self.db.transaction() as conn:
             if not await conn.fetchval(Q["take_inbox"], consumer.name, event.event_id, kind):
                 return
             await conn.fetchval(
-                Q["bury"], kind, consumer.name, event.event_id, consumer.subject, payload, error, trace, failures,
-                event.correlation_id, told.item_id,
+                Q["bury"], kind, consumer.name, event.event_id, consumer.subject, payload, told.reason,
+                _storable(trace), failures, event.correlation_id, told.item_id,
             )  # fmt: skip
             await conn.execute(Q["clear_attempts"], consumer.name, event.event_id)
             await self._put(conn, [follow(told, cause=event, name=consumer.name, at=self._clock.now())])
+
+
+def _storable(text: str) -> str:
+    """Return the text without NUL, which PostgreSQL refuses."""
+    return text.replace("\0", "")

@@ -134,8 +134,9 @@ class Folder:
     def clear(self) -> None:
         """Remove what killed processes left half written, once it is a day old."""
         for part in (self.root / PARTS_FOLDER).glob("*"):
-            if time.time() - part.stat().st_mtime > PARTS_KEPT_S:
-                part.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process clears too
+                if time.time() - part.stat().st_mtime > PARTS_KEPT_S:
+                    part.unlink()
 
     def _put(self, to: Path, file: Path) -> None:
         parts = self.root / PARTS_FOLDER

@@ -1,8 +1,8 @@
 """One delivery from its bytes to its ack, nak or term.
 
-Retry -> nak with backoff, a dead letter after `MAX_FAILURES`. Snooze, RateLimited, AuthExpired -> nak, no attempt
+Retry -> nak with backoff, a dead letter after `MAX_RETRIES`. Snooze, RateLimited, AuthExpired -> nak, no attempt
 spent. Reject -> recorded, terminated. A fault of the database -> nak, nothing counted. Anything else is
-a bug: retried like Retry, then a dead letter with its trace.
+a bug: retried `MAX_FAILURES` times, then a dead letter with its trace.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, Final, Protocol
 
 import structlog
 
-from actors.runtime.db import is_unavailable
+from actors.runtime.db import DRIVER_ERRORS, is_unavailable
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Attempts, Duplicate
 from actors.runtime.log import get_logger
@@ -33,6 +34,8 @@ __all__ = ["Delivery", "backoff_s", "process"]
 LOG: Final = get_logger()
 
 MAX_FAILURES: Final = 8
+MAX_RETRIES: Final = 300
+"""Failures that may pass by themselves, an outage of a platform say: about a day of them."""
 MAX_UNSETTLED: Final = 20
 """Deliveries that end with the worker's death before an event is held to be what kills it."""
 BACKOFF_FIRST_S: Final = 1.0
@@ -136,7 +139,7 @@ async def _attempt(
 
     async def fail(error: BaseException, text: str, delay_s: float | None) -> tuple[str, str, Answer]:
         failures = await ledger.note_failure(work.consumer, event.event_id, text)
-        if failures >= MAX_FAILURES:
+        if failures >= (MAX_RETRIES if isinstance(error, Retry) else MAX_FAILURES):
             trace = "".join(traceback.format_exception(error))
             return await bury("dead", f"stopped after {failures} failures, the last: {text}", trace, failures)
         wait_s = max(backoff_s(failures, jitter=random.random()), delay_s or 0.0)  # noqa: S311 - spreads load, no secret
@@ -175,6 +178,8 @@ async def _attempt(
         except Retry as error:
             return await fail(error, str(error), error.delay_s)
         except asyncio.CancelledError:
+            # A stop is nobody's fault: it must not count as a worker that died of this event.
+            await asyncio.shield(_uncount(work))
             raise
         except Exception as error:
             if is_unavailable(error):
@@ -184,5 +189,13 @@ async def _attempt(
     except Exception as error:
         if not is_unavailable(error):
             LOG.exception("message.not_recorded")
+        await _uncount(work)
         return "unavailable", repr(error), nak(UNAVAILABLE_DELAY_S)
     return "done", "", message.ack
+
+
+async def _uncount(work: Work[Any]) -> None:
+    """Take back the count of a delivery that ended without an answer of its own."""
+    if work.redelivered:
+        with suppress(*DRIVER_ERRORS):
+            await work.services.ledger.note_snooze(work.consumer, work.event.event_id)

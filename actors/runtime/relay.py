@@ -1,4 +1,4 @@
-"""The relay: publishes what committed transactions left in the outbox, in order, at least once.
+"""The relay: publishes what committed transactions left in the outbox, oldest first, at least once.
 
 LISTEN/NOTIFY wakes it, a sweep catches what a notification missed. `Nats-Msg-Id` makes the stream drop
 repeats inside its duplicate window; beyond that the inbox does.
@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
 from actors.runtime.clock import Clock
-from actors.runtime.db import DRIVER_ERRORS, Database, Record, is_unavailable
+from actors.runtime.db import DRIVER_ERRORS, Database, Record
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Q
 from actors.runtime.log import get_logger
@@ -55,9 +55,13 @@ class Relay:
             rows = await conn.fetch(Q["claim_outbox"], self._sender, BATCH)
             if not rows:
                 return 0
-            await asyncio.gather(*(self._publish(row) for row in rows))
+            ends = await asyncio.gather(*(self._publish(row) for row in rows), return_exceptions=True)
             reach(f"{self._sender}.relayed")
-            await conn.execute(Q["mark_published"], [row["id"] for row in rows])
+            sent = [row["id"] for row, end in zip(rows, ends, strict=True) if not isinstance(end, BaseException)]
+            await conn.execute(Q["mark_published"], sent)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
         return len(rows)
 
     async def _publish(self, row: Record) -> None:
@@ -76,8 +80,6 @@ class Relay:
                 while await self.publish_waiting() == BATCH:
                     pass
             except (NatsError, *DRIVER_ERRORS) as error:
-                if not isinstance(error, NatsError) and not is_unavailable(error):
-                    raise
                 self._log.warning("relay.delayed", error=repr(error))
                 await self._clock.sleep(1.0)
                 continue

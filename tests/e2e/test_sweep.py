@@ -52,6 +52,14 @@ async def ended(world: World, file: Path) -> str | None:
             ):
                 return None
             because: str | None = await world.db.fetchval("select error from dead_letters where item_id = $1", item)
+            if because is None:
+                # A scan may also end without choosing the file: it offers nothing that can be played, say.
+                because = await world.db.fetchval(
+                    "select items.decided_because from items join scans on scans.niche = $2"
+                    " where items.item_id = $1 and items.decision <> 'selected' and scans.settled_at is not null",
+                    item,
+                    slug(file),
+                )
             if because is not None:
                 return because
             await asyncio.sleep(0.1)
