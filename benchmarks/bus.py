@@ -150,7 +150,7 @@ class NoLedger:
         return False
 
     async def note_redelivery(self, *_: object) -> Attempts:
-        return Attempts(0, 0, "")
+        return Attempts(0, 0)
 
     @asynccontextmanager
     async def commit(self, _: str, event: Event, **__: object) -> AsyncIterator[Tx]:

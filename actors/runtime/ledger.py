@@ -40,7 +40,6 @@ class Attempts(Struct, frozen=True):
 
     failures: int
     unsettled: int
-    last_error: str
 
 
 class Tx:
@@ -181,7 +180,7 @@ class Ledger:
     async def note_redelivery(self, consumer: str, event_id: EventId) -> Attempts:
         row = await self.db.fetchrow(Q["note_redelivery"], consumer, event_id)
         assert row is not None
-        return Attempts(row["failures"], row["unsettled"], row["last_error"])
+        return Attempts(row["failures"], row["unsettled"])
 
     async def note_snooze(self, consumer: str, event_id: EventId) -> None:
         await self.db.execute(Q["note_snooze"], consumer, event_id)

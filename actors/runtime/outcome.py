@@ -122,7 +122,7 @@ async def _attempt(
     always_check: bool,
 ) -> tuple[str, str, Answer]:
     ledger, event = work.services.ledger, work.event
-    attempts = Attempts(0, 0, "")
+    attempts = Attempts(0, 0)
 
     def nak(delay_s: float) -> Answer:
         return lambda: message.nak(delay=delay_s)

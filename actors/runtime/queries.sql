@@ -14,7 +14,7 @@ delete from attempts where consumer = $1 and event_id = $2;
 -- name: note_redelivery :one  Count a delivery whose end is not yet known
 insert into attempts (consumer, event_id, unsettled) values ($1, $2, 1)
 on conflict (consumer, event_id) do update set unsettled = attempts.unsettled + 1, updated_at = now()
-returning failures, unsettled, last_error;
+returning failures, unsettled;
 
 -- name: note_snooze :exec  The delivery ended without failure
 update attempts set unsettled = greatest(unsettled - 1, 0), updated_at = now() where consumer = $1 and event_id = $2;

@@ -34,6 +34,7 @@ __all__ = ["Secrets", "TokenSet", "Tokens", "open_secrets", "open_tokens"]
 Q: Final = load_queries(Path(__file__).with_name("tokens.sql"))
 
 KEY_FILE: Final = "secret.key"
+WRONG_KEY_DELAY_S: Final = 60.0
 LEEWAY: Final = timedelta(seconds=60)
 """An access token that ends sooner than this is refreshed before it is used."""
 
@@ -57,13 +58,14 @@ class Secrets:
         return self._fernet.encrypt(plain)
 
     def decrypt(self, sealed: bytes) -> bytes:
-        """Raises: Reject if it was encrypted with a key that is not here."""
+        """Raises: Retry if it was encrypted with a key that is not here: a fault of this machine, not of the work."""
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:
-            raise Reject(
-                "a stored secret was encrypted with another key",
-                mend=f"Put back the SECRET_KEY (or the file {KEY_FILE} in the data folder) that was used before",
+            raise Retry(
+                "a stored secret was encrypted with another key: put back the SECRET_KEY "
+                f"(or the file {KEY_FILE} in the data folder) that was used before",
+                delay_s=WRONG_KEY_DELAY_S,
             ) from error
 
 

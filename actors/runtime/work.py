@@ -55,9 +55,6 @@ class Services:
         """Open a transaction with events outside a handler, as timers need. The same seed gives the same event ids."""
         return self.ledger.unit(seed=seed, correlation_id=correlation_id, causation_id=causation_id)
 
-    def lease(self, name: str) -> AbstractAsyncContextManager[Lease]:
-        return self.ledger.lease(name)
-
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """Give a folder for temporary files; it is gone afterwards."""

@@ -18,7 +18,7 @@ from actors.platforms.youtube import OAUTH
 from actors.runtime.oauth import TokenSet, authorize, missing_scopes
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Secrets, open_secrets
-from contracts.errors import Reject
+from contracts.errors import Reject, Retry
 
 GOOGLE = Settings(google_client_id="client", google_client_secret="word")
 CHILD = """
@@ -86,7 +86,7 @@ def test_keys_can_be_changed_without_losing_tokens() -> None:
 def test_a_wrong_key_is_named_with_its_mend() -> None:
     """If this fails, a person sees InvalidToken and does not know what to do."""
     sealed = Secrets((Fernet.generate_key().decode(),)).encrypt(b"token")
-    with pytest.raises(Reject, match="another key"):
+    with pytest.raises(Retry, match="another key"):
         Secrets((Fernet.generate_key().decode(),)).decrypt(sealed)
 
 
