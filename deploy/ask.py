@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors import platforms
 from actors.runtime.clock import Clock
 from actors.runtime.http import Http
 from actors.runtime.objects import content_key
@@ -91,6 +92,7 @@ async def post_video(
     publish_at: datetime | None = None,
 ) -> Event:
     """Store a finished video and ask for its post. Raises: Reject."""
+    _refuse_unless_publishes(platform)
     async with outside(settings) as (services, bus):
         key = await _store(services, "posts", video)
         sha256 = Path(key).stem
@@ -99,7 +101,7 @@ async def post_video(
         return await send(
             bus,
             PostRequested(
-                item_id=item_id("import", sha256),
+                item_id=item_id("post", sha256),
                 key=key,
                 rights=named,
                 destination=Destination(platform=platform, privacy=privacy or settings.privacy, publish_at=publish_at),
@@ -129,7 +131,15 @@ async def _store(services: Services, prefix: str, file: Path) -> ObjectKey:
 
 def _destination(settings: Settings, to: str | None) -> Destination | None:
     platform = to or settings.destination
+    if platform:
+        _refuse_unless_publishes(platform)
     return Destination(platform=platform, privacy=settings.privacy) if platform else None
+
+
+def _refuse_unless_publishes(platform: str) -> None:
+    known = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
+    if platform not in known:
+        raise Reject(f"'{platform}' cannot be posted to", mend=f"known: {', '.join(known)}")
 
 
 async def system_status(settings: Settings) -> dict[str, Any]:

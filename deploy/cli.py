@@ -200,6 +200,8 @@ def scan(niche: str, platform: str | None, limit: int, data_dir: Path | None) ->
     from deploy.system import publish
 
     settings = _data_dir(load_settings(), data_dir)
+    if not 0 < len(niche.strip()) <= 200:
+        raise Reject("the niche is empty or longer than 200 characters", mend='such as: ettametta scan "deep sea"')
     event = ScanRequested(niche=niche, platform=platform, limit=limit)
     sent = _run(publish(settings, event))
     click.echo(f"scan requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")

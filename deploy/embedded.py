@@ -285,6 +285,7 @@ def _run(program: Path, *arguments: str, run_as: str | None, stdin: str = "") ->
     done = subprocess.run(
         [*command, str(program), *arguments],
         input=stdin, env=_bare_env(), capture_output=True, text=True, check=False, timeout=120.0,
+        start_new_session=True,  # an interrupt from the terminal is for the stack, which ends this in order
     )  # fmt: skip
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]

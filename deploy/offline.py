@@ -32,6 +32,7 @@ async def make_plan(
     settings: Settings,
 ) -> Plan:
     """Make a plan for one file; write it to `out` if given. Raises: Reject."""
+    _refuse_unwritable(out)
     plan = await plan_file(
         media,
         rights=rights,
@@ -49,6 +50,7 @@ async def make_plan(
 
 async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Settings, at: datetime) -> Rendered:
     """Render a plan whose source keys are paths. Raises: Reject, naming the element that is wrong."""
+    _refuse_unwritable(out)
     try:
         plan = msgspec.json.decode(plan_file.read_bytes(), type=Plan)
     except msgspec.DecodeError as error:
@@ -76,6 +78,11 @@ async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Sett
     )
     click.echo("", err=True)
     return rendered
+
+
+def _refuse_unwritable(out: Path | None) -> None:
+    if out is not None and not out.parent.is_dir():
+        raise Reject(f"cannot write {out}: there is no folder {out.parent}", mend="make the folder, or name another")
 
 
 def rank_file(path: Path, *, niche: str, settings: Settings) -> tuple[Ranked, ...]:

@@ -115,8 +115,11 @@ class Stack:
         )
 
     async def __aenter__(self) -> Self:
-        for name in ("run", "logs", "nats"):
-            (self.data_dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            for name in ("run", "logs", "nats"):
+                (self.data_dir / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Reject(f"the data folder cannot be made ({error})", mend="name another with --data-dir") from error
         self._lock = _lock_folder(self.data_dir)
         self._owner = asyncio.current_task()
         started = asyncio.Event()

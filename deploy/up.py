@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import click
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from actors.runtime.log import setup_logging
 from actors.runtime.settings import Settings
 from contracts.errors import EttamettaError, Reject
+from contracts.flow import GATEWAY
 from deploy import streams
 from deploy.migrate import migrate
 from deploy.supervisor import Stack
@@ -25,8 +27,11 @@ async def run_up(settings: Settings, *, only: tuple[str, ...] = (), replicas: in
     setup_logging(actor="up", level=settings.log_level)
     if settings.nats_url is None or settings.database_url is None:
         settings = msgspec.structs.replace(settings, data_dir=settings.data_dir.absolute())
+    names = only or NAMES
+    if GATEWAY.name in names and settings.gateway_port:
+        _refuse_taken(settings.gateway_host, settings.gateway_port)
     await _prepare(settings)
-    children = system_children(settings, only=only or NAMES, replicas=replicas)
+    children = system_children(settings, only=names, replicas=replicas)
     stack = Stack(
         settings.data_dir,
         children=children,
@@ -40,6 +45,18 @@ async def run_up(settings: Settings, *, only: tuple[str, ...] = (), replicas: in
         click.echo(f"ettametta runs on {settings.data_dir}; the page is {settings.public_url}", err=True)
         click.echo("Ctrl-C stops it.", err=True)
         await stack.wait()
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Reject(
+                f"the gateway cannot listen on {host}:{port} ({error.strerror})",
+                mend="free that port, or set GATEWAY_PORT and PUBLIC_URL",
+            ) from error
 
 
 async def run_migrate(settings: Settings) -> tuple[str, ...]:

@@ -258,7 +258,7 @@ def _no_items(view: str, counts: dict[str, int]) -> Html:
     return _empty(
         "No video yet",
         "Scan a niche above, or bring in a file of your own:",
-        command='ettametta import talk.mp4 --licence own --attest "I recorded it myself"',
+        command='ettametta import talk.mp4 --licence owned --attest "I recorded it myself"',
     )
 
 
