@@ -13,7 +13,7 @@ import msgspec
 
 from actors import platforms
 from actors.runtime.clock import Clock
-from actors.runtime.http import Http
+from actors.runtime.http import open_http
 from actors.runtime.objects import content_key
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services
@@ -146,7 +146,7 @@ async def system_status(settings: Settings) -> dict[str, Any]:
     """Ask the gateway. Raises: Reject if none answers."""
     state = read_state(settings.data_dir)
     url = (state.urls.get("gateway") if state else None) or settings.public_url
-    async with Http(settings.user_agent, Clock()) as http:
+    async with open_http(settings, Clock()) as http:
         try:
             answer = await http.request("GET", f"{url.rstrip('/')}/api/v1/status", deadline_s=DEADLINE_S)
         except EttamettaError as error:

@@ -1,4 +1,4 @@
-"""One replica of one actor: its subscribers, its relay, its timers."""
+"""One replica of one actor: its consumers, its relay, its timers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from actors.runtime import telemetry
 from actors.runtime.clock import Clock
 from actors.runtime.consumer import PullConsumer
 from actors.runtime.db import DRIVER_ERRORS, is_unavailable, open_database
-from actors.runtime.http import Http
+from actors.runtime.http import open_http
 from actors.runtime.ledger import Ledger
 from actors.runtime.log import get_logger, setup_logging
 from actors.runtime.objects import open_objects
@@ -141,7 +141,7 @@ async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterat
             lambda: stack.enter_async_context(open_database(settings.database_url or "", name=party)), clock
         )
         ledger = Ledger(db, sender=party, clock=clock, ttl_s=settings.ack_wait_s)
-        http = await stack.enter_async_context(Http(settings.user_agent, clock))
+        http = await stack.enter_async_context(open_http(settings, clock))
         objects = await stack.enter_async_context(open_objects(settings))
         tokens = open_tokens(settings, db, http, clock)
         yield Services(

@@ -36,7 +36,6 @@ class PullConsumer:
     def __init__(self, client: Client, consumer: Consumer, take: Callable[[Msg], Awaitable[None]]) -> None:
         self.in_hand: dict[int, Msg] = {}
         self._client = client
-        self._consumer = consumer
         self._take = take
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM.name}.{consumer.name}"
         self._places = consumer.batch
