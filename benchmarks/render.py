@@ -33,10 +33,11 @@ import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
-from actors.renderer import engine, fonts, gate
+from actors.renderer import engine, gate
 from actors.renderer.channel import Channel
 from actors.renderer.encode import ENCODER_THREADS
 from actors.renderer.job import ENGINE, RenderRequest
+from actors.renderer.text import fonts
 from contracts.ids import ObjectKey
 from contracts.plan import (
     AudioTrack,

@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.video.frame import VideoFrame
 
-from actors.renderer.audio import Samples
+from actors.renderer.sound.mix import Samples
 from actors.renderer.timeline import SAMPLE_RATE_HZ
 from contracts.plan import Output
 

@@ -20,17 +20,17 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from actors.renderer import gate
-from actors.renderer.audio import Mixer
-from actors.renderer.captions import CaptionTrack, blend
 from actors.renderer.channel import Channel, Stopped
-from actors.renderer.effects import Moment, moment
+from actors.renderer.draw.effects import Moment, moment
+from actors.renderer.draw.geometry import CHROMA_LEFT, LUMA, Fit, plane_map, shrunk, view, warp
 from actors.renderer.encode import AAC_FRAME, Writer
-from actors.renderer.geometry import CHROMA_LEFT, LUMA, Fit, plane_map, shrunk, view, warp
 from actors.renderer.job import ENGINE, Progressed, Rendered, RenderRequest
-from actors.renderer.media import Tally, why
-from actors.renderer.picture import Picture, planes_of
+from actors.renderer.sound.mix import Mixer
+from actors.renderer.source.media import Tally, why
+from actors.renderer.source.picture import Picture, planes_of
+from actors.renderer.source.video import ClipReader, first_frame_us
+from actors.renderer.text.captions import CaptionTrack, blend
 from actors.renderer.timeline import Span, frame_count, frame_time_us, samples_of_frames, spans
-from actors.renderer.video import ClipReader, first_frame_us
 from contracts.errors import Reject
 from contracts.plan import Clip, Plan, check, duration_us
 

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from msgspec import Struct
 
-from actors.renderer.media import Tally, decoded, opened
+from actors.renderer.source.media import Tally, decoded, opened
 from actors.renderer.timeline import SAMPLE_RATE_HZ, samples_of_frames
 from contracts.media import Rational
 

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from actors.renderer import fonts
 from actors.renderer.job import FontFile, Progressed, Rendered, RenderRequest
+from actors.renderer.text import fonts
 from actors.renderer.timeline import frame_count
 from actors.runtime.isolate import run_isolated
 from contracts.errors import Reject

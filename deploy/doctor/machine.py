@@ -56,7 +56,7 @@ def check_python() -> Check:
 
 def check_font(settings: Settings) -> Check:
     """Whether captions have a font."""
-    from actors.renderer import fonts
+    from actors.renderer.text import fonts
 
     try:
         font = fonts.find(settings.font_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.renderer import fonts
+from actors.renderer.text import fonts
 from contracts.errors import Reject
 
 

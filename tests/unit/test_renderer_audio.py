@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from actors.renderer.audio import Mixer, Samples, aligned
+from actors.renderer.sound.mix import Mixer, Samples, aligned
 from actors.renderer.timeline import samples_of_frames
 from contracts.media import Rational
 from contracts.plan import AudioTrack, Clip, Output, Plan, PlanSource

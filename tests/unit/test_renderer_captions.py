@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from actors.renderer import fonts
-from actors.renderer.captions import SAFE_MARGIN, CaptionTrack, Stamp, blend, luma_chroma
 from actors.renderer.job import FontFile
-from actors.renderer.layout import Piece, active_word, break_lines, pieces
+from actors.renderer.text import fonts
+from actors.renderer.text.captions import SAFE_MARGIN, CaptionTrack, Stamp, blend, luma_chroma
+from actors.renderer.text.linebreak import Piece, active_word, break_lines, pieces
 from contracts.plan import Captions, CaptionStyle, Cue, Word
 
 SIZE = (540, 960)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from actors.renderer.effects import ease, moment
+from actors.renderer.draw.effects import ease, moment
 from actors.renderer.timeline import frame_count, frame_time_us, samples_of_frames, spans
 from contracts.ids import ObjectKey
 from contracts.media import Rational

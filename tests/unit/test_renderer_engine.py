@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from actors.renderer import fonts, gate
+from actors.renderer import gate
 from actors.renderer.engine import render
 from actors.renderer.job import Progressed, Rendered
-from actors.renderer.video import Timed, select, timed
+from actors.renderer.source.video import Timed, select, timed
+from actors.renderer.text import fonts
 from contracts.errors import Reject
 from contracts.media import Rational
 from contracts.plan import AudioTrack, Captions, Clip, Cue, Flash, Mirror, Output, Plan, PunchIn, Zoom

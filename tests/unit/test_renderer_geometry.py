@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from actors.renderer.geometry import (
+from actors.renderer.draw.geometry import (
     CHROMA_LEFT,
     LUMA,
     UPRIGHT,

@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from msgspec import Struct
 
-from actors.renderer.media import MAX_SIDE_PX, Tally, decoded, opened
-from actors.renderer.picture import Converter, Picture
+from actors.renderer.source.media import MAX_SIDE_PX, Tally, decoded, opened
+from actors.renderer.source.picture import Converter, Picture
 from contracts.errors import Reject
 
 __all__ = ["ClipReader", "Timed", "first_frame_us", "select", "timed"]

@@ -18,7 +18,7 @@ from av.audio.stream import AudioStream
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from actors.renderer.media import Tally, decoded, opened, why
+from actors.renderer.source.media import Tally, decoded, opened, why
 from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at, spans
 from contracts.errors import Reject
 from contracts.plan import Plan

@@ -16,7 +16,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from msgspec import Struct
 
-from actors.renderer.geometry import (
+from actors.renderer.draw.geometry import (
     CHROMA_CENTRE,
     CHROMA_LEFT,
     CHROMA_TOP_LEFT,

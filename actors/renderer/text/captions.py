@@ -11,10 +11,10 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from actors.renderer import fonts
-from actors.renderer.geometry import Plane
+from actors.renderer.draw.geometry import Plane
 from actors.renderer.job import FontFile
-from actors.renderer.layout import Line, active_word, break_lines, pieces, reads_right_to_left
+from actors.renderer.text import fonts
+from actors.renderer.text.linebreak import Line, active_word, break_lines, pieces, reads_right_to_left
 from contracts.plan import Captions, CaptionStyle, Cue
 
 __all__ = ["CaptionTrack", "Stamp", "blend", "luma_chroma"]
