@@ -32,7 +32,7 @@ from actors.renderer.source.video import ClipReader, first_frame_us
 from actors.renderer.text.captions import CaptionTrack, blend
 from actors.renderer.timeline import Span, frame_count, frame_time_us, samples_of_frames, spans
 from contracts.errors import Reject
-from contracts.plan import Clip, Plan, check, duration_us
+from contracts.plan import Clip, FillCrop, Plan, check, duration_us
 
 __all__ = ["DECODER_THREADS", "Compositor", "render"]
 
@@ -138,6 +138,7 @@ class Compositor:
         key = (picture.shape, clip.layout)
         if self._fit is None or self._fit[0] != key:
             output = self._plan.output
+            assert isinstance(clip.layout, FillCrop)
             fit = Fit.fill(
                 (picture.width_px, picture.height_px),
                 (output.width_px, output.height_px),

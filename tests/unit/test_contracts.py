@@ -19,27 +19,12 @@ from msgspec import Struct
 import contracts
 from contracts import codec, ids
 from contracts import events as e
+from contracts import plan as p
 from contracts.errors import Reject
 from contracts.flow import ACTORS, PARTIES, consumers_of
 from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId
 from contracts.media import Rational, Rendition
-from contracts.plan import (
-    AudioTrack,
-    Captions,
-    CaptionStyle,
-    Clip,
-    Cue,
-    FillCrop,
-    Flash,
-    Mirror,
-    Output,
-    Plan,
-    PlanSource,
-    PunchIn,
-    Word,
-    Zoom,
-    plan_id,
-)
+from contracts.plan import AudioTrack, Captions, CaptionStyle, Clip, Cue, Output, Plan, PlanSource, Word, plan_id
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
 from deploy import schema
@@ -88,10 +73,59 @@ PLAN: Final = Plan(
     sources=(
         PlanSource(id="dive", key=ObjectKey("sources/9f/86d0.mp4"), sha256=SHA, rights=RIGHTS),
         PlanSource(id="voice", key=ObjectKey("voices/aa/bb.wav"), sha256=SHA, rights=RightsRecord(licence="owned")),
+        PlanSource(id="look", key=ObjectKey("looks/aa/bb.cube"), sha256=SHA, rights=RightsRecord(licence="owned")),
+        PlanSource(id="logo", key=ObjectKey("logos/aa/bb.png"), sha256=SHA, rights=RightsRecord(licence="owned")),
     ),
-    clips=(Clip(source="dive", start_us=0, end_us=5_000_000, layout=FillCrop(focus_x=0.4, focus_y=0.6)),),
-    audio=(AudioTrack(source="dive"), AudioTrack(source="voice", role="voice", at_us=250_000, gain_db=-3.5)),
-    effects=(Mirror(), Zoom(end_scale=1.25), PunchIn(), Flash(strength=0.5)),
+    clips=(
+        Clip(
+            source="dive",
+            start_us=0,
+            end_us=5_000_000,
+            ramp=(p.SpeedPoint(at_us=1_000_000, speed=1.0), p.SpeedPoint(at_us=2_000_000, speed=2.5)),
+            layout=p.FillCrop(focus_x=0.4, focus_y=0.6, path=(p.FocusPoint(at_us=0, x=0.3, y=0.7),)),
+        ),
+        Clip(
+            source="dive",
+            start_us=6_000_000,
+            end_us=9_000_000,
+            speed=0.5,
+            ramp=(p.SpeedPoint(at_us=6_000_000, speed=0.5),),
+            layout=p.FitInside(background="#102030"),
+            transition=p.Transition(kind="dip"),
+        ),
+        Clip(source="dive", start_us=0, end_us=1_000_000, layout=p.KenBurns(end=p.View(x=0.4, scale=1.5))),
+        Clip(source="dive", start_us=0, end_us=1_000_000, layout=p.Split(pane=p.Pane(source="dive", start_us=500_000))),
+        Clip(source="dive", start_us=0, end_us=1_000_000, layout=p.Inset(pane=p.Pane(source="dive"))),
+        Clip(source="dive", start_us=0, end_us=1_000_000, layout=p.Grid(panes=(p.Pane(source="dive"),))),
+    ),
+    audio=(
+        AudioTrack(source="dive", duck_db=-12.0),
+        AudioTrack(source="voice", role="voice", at_us=250_000, gain_db=-3.5, fade_in_us=10_000, fade_out_us=20_000),
+    ),
+    effects=(
+        p.Mirror(end_us=3_000_000),
+        p.Zoom(end_scale=1.25, end_us=5_000_000),
+        p.PunchIn(beats_us=(1_000_000, 1_500_000)),
+        p.Flash(strength=0.5, beats_us=(1_000_000,)),
+        p.Shake(beats_us=(1_000_000,), jitter_us=1_000),
+        p.ColourPop(beats_us=(1_000_000,)),
+        p.Freeze(beats_us=(1_000_000,)),
+        p.Glitch(beats_us=(1_000_000,)),
+        p.Grade(exposure=0.5, table=p.Colour3D(source="look", strength=0.5), end_us=3_000_000),
+        p.Monochrome(tint="#C0A080", end_us=3_000_000),
+        p.Sharpen(end_us=3_000_000),
+        p.Glow(end_us=3_000_000),
+        p.Vignette(end_us=3_000_000),
+        p.Grain(end_us=3_000_000),
+    ),
+    overlays=(
+        p.Image(source="logo", end_us=3_000_000, fade_us=200_000),
+        p.ProgressBar(ground="#202020", end_us=3_000_000),
+        p.Text(text="Deep", box="#000000", end_us=3_000_000),
+        p.LowerThird(title="Ana Müller", subtitle="Pilot", end_us=3_000_000),
+        p.HookCard(text="Nobody has been here", end_us=3_000_000),
+        p.Emoji(emoji="🐙", end_us=3_000_000),
+    ),
     captions=Captions(
         cues=(
             Cue(
@@ -104,9 +138,9 @@ PLAN: Final = Plan(
                 ),
             ),
         ),
-        style=CaptionStyle(highlight=None, uppercase=True),
+        style=CaptionStyle(highlight=None, uppercase=True, max_lines=2, box="#000000", pop=1.2),
     ),
-    output=Output(width_px=720, height_px=1280, fps=Rational(30_000, 1001)),
+    output=Output(width_px=720, height_px=1280, fps=Rational(30_000, 1001), max_bytes=50_000_000),
     seed=7,
 )
 RENDITION: Final = Rendition(
@@ -286,7 +320,12 @@ def unfilled(value: object, path: str) -> list[str]:
         inner = msgspec.structs.asdict(value).items()
         return [each for name, part in inner for each in unfilled(part, f"{path}.{name}")]
     if isinstance(value, tuple) and value:
-        return unfilled(value[0], f"{path}[0]")
+        kinds = {type(item) for item in value}
+        each = {
+            kind: [unfilled(item, f"{path}[{kind.__name__}]") for item in value if type(item) is kind] for kind in kinds
+        }
+        # A field counts as filled when one item of its kind fills it.
+        return sorted(name for lists in each.values() for name in lists[0] if all(name in found for found in lists))
     return [path] if value is None or value in ((), {}, "") else []
 
 
@@ -340,7 +379,7 @@ def test_derived_ids_are_stable() -> None:
     assert ids.derived("a", "b") == "0d10da6e-ff4d-5f7b-a30a-1cb742735ca7"
     assert ids.derived("a", "b") != ids.derived("ab") != ids.derived("a", "", "b")
     assert ids.post_id(ITEM, "youtube") == "3ef5120d-6765-5177-89b4-340c84319877"
-    assert plan_id(PLAN) == "6f38f46d1606fb64ff27020ddc3efc3a78ce5c3b3298ca0c89673367b3334f7c"
+    assert plan_id(PLAN) == "515b8d353c07e83a440a8b75c589cd07b3e7eeb3fde3410d9de995dfc197e559"
     assert ids.item_id("internet_archive", "deep-sea-1") == ITEM
 
 
