@@ -74,6 +74,11 @@ schema:
     python -m deploy.schema
     python -m deploy.natsconf > nats.conf
 
+# Draw docs/effects.md and its pictures anew
+[group("change")]
+effects:
+    python -m deploy.effects_sheet --docs docs/effects
+
 # Write requirements*.txt from pyproject.toml; `just lock --upgrade` takes newer versions
 [group("change")]
 lock *arguments:

@@ -21,6 +21,18 @@ from av.video.stream import VideoStream as AvVideo
 from msgspec import Struct
 
 from actors.runtime import isolate
+from actors.runtime.damage import Tally, refuse_damage, why
+from actors.runtime.untrusted import (
+    DEMUXERS,
+    MAX_DURATION_S,
+    MAX_SIDE_PX,
+    MAX_STREAMS,
+    bounded,
+    open_local,
+    pixel_aspect,
+    refuse_expansion,
+    still_kind,
+)
 from contracts.errors import Reject
 from contracts.media import AudioStream, Probe, Rational, VideoStream
 
@@ -38,17 +50,18 @@ __all__ = [
     "standard_rate",
 ]
 
-DEMUXERS: Final = "mov,matroska,webm,mpegts,mpeg,avi,flv,ogg,asf,mxf"
-"""Containers that are accepted, as libavformat spells them (option format_whitelist)."""
 MIN_SIDE_PX: Final = 16
-MAX_SIDE_PX: Final = 8192
-MAX_DURATION_S: Final = 12 * 3600
 DEADLINE_S: Final = 120.0
 MEMORY_BYTES: Final = 1 << 30
 HEAD_BYTES: Final = 512
 
 _MAX_BAD_PACKETS: Final = 600
 """Packets given to the decoder before a file without one good frame is given up: 10 s at 60 fps."""
+_MAX_PACKETS: Final = 4_000_000
+"""Of picture and sound together: 12 h at 60 fps, and sound."""
+_SAMPLE_FRAMES: Final = 90
+_SAMPLE_PIXELS: Final = 200_000_000
+"""Frames from the start on, and pixels in them, that are decoded to see whether the picture is damaged."""
 _RATES: Final = tuple(
     Fraction(*rate)
     for rate in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1))
@@ -89,23 +102,16 @@ def probe(request: ProbeRequest, _progress: isolate.Progress) -> Probe:
             f"the file cannot be read: {error.strerror}", mend="check that it exists and may be read"
         ) from error
     try:
-        with open_local(path) as container:
+        container = open_local(path)
+    except av.error.FFmpegError as error:
+        raise _unopened(error) from error
+    try:
+        with container:
             return _probe_container(container, size_bytes)
     except av.error.MemoryError:
         raise
     except av.error.FFmpegError as error:
-        # libavformat answers "invalid argument" for a demuxer that is not on the list
-        if isinstance(error, av.error.ArgumentError):
-            raise Reject(
-                "the file is not of a kind that is accepted as video", mend="send MP4, MOV, MKV or WebM"
-            ) from error
-        reason = f"the file is damaged, cut off or no video at all ({_plain(error)})"
-        raise Reject(reason, mend=_RESAVE) from error
-
-
-def open_local(path: Path, demuxers: str = DEMUXERS) -> InputContainer:
-    """Open a local file with PyAV, without ever following an address inside it."""
-    return av.open(f"file:{path.absolute()}", options={"protocol_whitelist": "file", "format_whitelist": demuxers})
+        raise _damaged(error) from error
 
 
 def refuse_by_head(head: bytes) -> None:
@@ -117,6 +123,8 @@ def refuse_by_head(head: bytes) -> None:
         raise Reject("the file is a web page, not a video", mend="give the address of the video itself")
     if text.startswith((b"#extm3u", b"[playlist]", b"ffconcat")):
         raise Reject("the file is a playlist, not a video", mend="send the video that it points to")
+    if kind := still_kind(head):
+        raise Reject(f"the file is a picture ({kind}), not a video", mend="name it as a source of a render plan")
 
 
 def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int) -> tuple[int, int]:
@@ -142,7 +150,12 @@ def _probe_container(container: InputContainer, size_bytes: int) -> Probe:
     audio = _choose_audio(container, video)
     shown = _Shown(video)
     heard = False
-    for packet in container.demux([video] if audio is None else [video, audio]):
+    read_bytes = 0
+    for count, packet in enumerate(container.demux([video] if audio is None else [video, audio])):
+        if count > _MAX_PACKETS:
+            raise Reject(f"the file holds more than {_MAX_PACKETS // 1_000_000} million packets", mend="cut it first")
+        read_bytes += packet.size
+        refuse_expansion(read_bytes, size_bytes)
         if packet.stream_index == video.index:
             shown.take(packet)
         elif not heard and audio is not None:
@@ -150,6 +163,7 @@ def _probe_container(container: InputContainer, size_bytes: int) -> Probe:
     frame = shown.first
     if frame is None:
         raise _no_frame(shown)
+    refuse_damage(shown.tally)
     claimed = Fraction(video.average_rate) if video.average_rate else None
     return Probe(
         container=container.format.name,
@@ -172,15 +186,20 @@ def _choose_video(container: InputContainer) -> AvVideo:
         reason = "holds a cover picture and no video" if container.streams.video else "has no video stream"
         raise Reject(f"the file {reason}", mend="send a video file")
     video = candidates[0]
+    bounded(video)
     _check_size(video.codec_context.width, video.codec_context.height)
-    video.thread_count = 1
     return video
 
 
 def _choose_audio(container: InputContainer, video: AvVideo) -> AvAudio | None:
     audio = container.streams.best("audio", related=video)
-    usable = isinstance(audio, AvAudio) and audio.codec_context is not None and audio.codec_context.sample_rate > 0
-    return audio if usable and isinstance(audio, AvAudio) else None
+    if not isinstance(audio, AvAudio) or audio.codec_context is None or audio.codec_context.sample_rate <= 0:
+        return None
+    try:
+        bounded(audio)
+    except Reject:  # a video without its sound is of use still
+        return None
+    return audio
 
 
 def _check_size(width_px: int, height_px: int) -> None:
@@ -208,16 +227,23 @@ class _Shown:
         self.lowest: int | None = None
         self.highest = 0
         self.end = 0
-        self.error = ""
+        self.tally = Tally()
+        self._pixels = 0
 
     def take(self, packet: av.Packet[Any]) -> None:
         if packet.size:
             self.packets += 1
             self.encrypted = self.encrypted or packet.has_sidedata("encryption_info")
             self._measure(packet)
-        if self.first is None and self.tried <= _MAX_BAD_PACKETS:
+        if self._wants_more():
             self.tried += 1
             self._decode(packet)
+
+    def _wants_more(self) -> bool:
+        """Return whether too little was seen yet to judge the picture."""
+        if self.first is None:
+            return self.tried <= _MAX_BAD_PACKETS
+        return self.tried <= _SAMPLE_FRAMES and self._pixels < _SAMPLE_PIXELS
 
     def _measure(self, packet: av.Packet[Any]) -> None:
         at = packet.pts if packet.pts is not None else packet.dts
@@ -233,14 +259,17 @@ class _Shown:
     def _decode(self, packet: av.Packet[Any]) -> None:
         try:
             for frame in packet.decode():
-                if isinstance(frame, VideoFrame) and not frame.is_corrupt:
+                if isinstance(frame, VideoFrame):
                     _check_size(frame.width, frame.height)
-                    self.first = frame
-                    return
+                    self._pixels += frame.width * frame.height
+                    self.tally.take(frame)
+                    if self.first is None and not frame.is_corrupt:
+                        self.first = frame
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError as error:
-            self.error = _plain(error)
+            if not isinstance(error, av.error.EOFError):
+                self.tally.fail(error)
 
     def start_us(self) -> int:
         assert self.first is not None
@@ -266,8 +295,7 @@ def _no_frame(shown: _Shown) -> Reject:
         return Reject("the video is encrypted (DRM)", mend="send a copy without protection")
     if not shown.packets:
         return Reject("the video stream has no frames", mend=_RESAVE)
-    because = f" ({shown.error})" if shown.error else ""
-    return Reject(f"not one frame of the video can be decoded{because}", mend=_RESAVE)
+    return Reject(f"not one frame of the video can be decoded{shown.tally.detail}", mend=_RESAVE)
 
 
 def _decodes_audio(packet: av.Packet[Any]) -> bool:
@@ -281,7 +309,7 @@ def _decodes_audio(packet: av.Packet[Any]) -> bool:
 
 def _describe_video(stream: AvVideo, frame: VideoFrame, rate: Fraction) -> VideoStream:
     rotation = _clockwise(frame.rotation)
-    aspect = _aspect(stream)
+    aspect = pixel_aspect(stream)
     width, height = shown_size(frame.width, frame.height, aspect, rotation)
     _check_size(width, height)
     return VideoStream(
@@ -315,14 +343,20 @@ def _clockwise(counterclockwise_deg: float) -> int:
     return round(-counterclockwise_deg) % 360
 
 
-def _aspect(stream: AvVideo) -> Fraction:
-    """Return the pixel aspect; 1 where it is unset or absurd."""
-    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
+def _unopened(error: av.error.FFmpegError) -> Reject:
+    # libavformat answers "invalid argument" for a demuxer that is not on the list, and "cannot allocate memory" for a
+    # stream beyond the number that is allowed.
+    if isinstance(error, av.error.ArgumentError):
+        return Reject("the file is not of a kind that is accepted as video", mend="send MP4, MOV, MKV or WebM")
+    if isinstance(error, av.error.MemoryError):
+        return Reject(
+            f"the file holds more than {MAX_STREAMS} streams, or asks for more memory than it may have", mend=_RESAVE
+        )
+    return _damaged(error)
 
 
-def _plain(error: av.error.FFmpegError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+def _damaged(error: av.error.FFmpegError) -> Reject:
+    return Reject(f"the file is damaged, cut off or no video at all ({why(error)})", mend=_RESAVE)
 
 
 if __name__ == "__main__":

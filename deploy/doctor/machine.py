@@ -1,4 +1,4 @@
-"""What this machine brings: Python, fonts, codecs, GPU, speech, disk. Nothing here needs a service.
+"""What this machine brings: Python, fonts, codecs, speech, disk. Nothing here needs a service.
 
 Packages are imported inside the checks, so that one that is broken is a finding and not a crash.
 """
@@ -27,7 +27,6 @@ __all__ = [
     "check_codecs",
     "check_data_dir",
     "check_font",
-    "check_gpu",
     "check_python",
     "check_secret_key",
     "check_speech",
@@ -86,57 +85,6 @@ def check_codecs() -> Check:
     if decoders:
         return wrong("codecs", f"no decoder {', '.join(decoders)}: such media are rejected", mend)
     return ok("codecs", f"FFmpeg {av.ffmpeg_version_info} (PyAV {av.__version__}): H.264 and AAC; all common decoders")
-
-
-def has_nvidia_device() -> bool:
-    """Whether the driver of an NVIDIA GPU is loaded, on Linux."""
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
-
-
-def check_gpu(
-    *, present: Callable[[], bool] = has_nvidia_device, devices: Callable[[], tuple[str, ...]] | None = None
-) -> Check:
-    """Whether a GPU could be used. This version renders on the CPU, so none is ever needed."""
-    if not present():
-        return ok("gpu", "no NVIDIA GPU here; rendering runs on the CPU")
-    if devices is None and find_spec("cupy") is None:
-        return missing(
-            "gpu",
-            "there is an NVIDIA GPU, and the extra `gpu` is not installed; rendering runs on the CPU",
-            "pip install 'ettametta[gpu]', if you want to use it",
-        )
-    try:
-        names = (devices or _cuda_devices)()
-    except Exception as error:  # noqa: BLE001 - CuPy raises its own errors, ImportError and OSError, all meaning this
-        return wrong(
-            "gpu",
-            f"CUDA does not work ({type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}); "
-            "rendering runs on the CPU",
-            "install the NVIDIA driver that fits CUDA 12 and let this user use /dev/nvidia*",
-        )
-    return ok("gpu", f"{', '.join(names)}; {_nvenc()}; this version renders on the CPU all the same")
-
-
-def _cuda_devices() -> tuple[str, ...]:
-    import cupy  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the extra `gpu`
-
-    runtime = cupy.cuda.runtime
-    return tuple(runtime.getDeviceProperties(index)["name"].decode() for index in range(int(runtime.getDeviceCount())))
-
-
-def _nvenc() -> str:
-    """Open the encoder: its name is in the library on every machine, with or without a GPU."""
-    import av
-    from av.video.codeccontext import VideoCodecContext
-
-    try:
-        context = av.CodecContext.create("h264_nvenc", "w")
-        assert isinstance(context, VideoCodecContext)
-        context.width, context.height, context.pix_fmt = 640, 640, "nv12"
-        context.open()
-    except (av.error.FFmpegError, ValueError) as error:
-        return f"no NVENC ({error})"
-    return "NVENC works"
 
 
 def check_speech() -> tuple[Check, ...]:

@@ -11,13 +11,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.runtime.settings import SECRETS, Settings, SettingsInvalid
-from deploy.doctor import credentials, machine, services
+from deploy.doctor import credentials, gpu, machine, services
 from deploy.doctor.check import Check, wrong
 
 __all__ = ["DEADLINE_S", "diagnose", "exit_code", "render"]
 
 DEADLINE_S: Final = 5.0
 """For each check; all run at the same time."""
+DEADLINES_S: Final = {"gpu": gpu.DEADLINE_S}
+"""Of checks that do more than ask."""
 
 T = TypeVar("T")
 Found = Check | tuple[Check, ...]
@@ -36,7 +38,9 @@ async def diagnose(settings: Settings | SettingsInvalid, *, deadline_s: float = 
     else:
         first = ()
         hidden = _secret_texts(settings)
-    found = await asyncio.gather(*(_bounded(name, step, deadline_s) for name, step in steps.items()))
+    found = await asyncio.gather(
+        *(_bounded(name, step, DEADLINES_S.get(name, deadline_s)) for name, step in steps.items())
+    )
     return tuple(_without(check, hidden) for check in (*first, *(check for group in found for check in group)))
 
 
@@ -52,7 +56,6 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
         "base addresses": lambda: credentials.check_overrides(settings),
         "codecs": machine.check_codecs,
         "font": lambda: machine.check_font(settings),
-        "gpu": machine.check_gpu,
         "speech": machine.check_speech,
         "yt-dlp": machine.check_ytdlp,
         "time zones": machine.check_time_zones,
@@ -63,6 +66,7 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
         "PostgreSQL": lambda: services.check_postgres(settings),
         "MEDIA_URL": lambda: services.check_media(settings),
         **{name: _apart(check) for name, check in blocking.items()},
+        "gpu": gpu.check_gpu,
         "stack": lambda: services.check_stack(settings),
     }
 

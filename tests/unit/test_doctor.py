@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.renderer.devices import TRIALS, Devices, Found, nvidia_present
 from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import Reject
 from deploy import embedded
@@ -25,6 +26,7 @@ from deploy.doctor.credentials import (
     check_overrides,
     check_public_url,
 )
+from deploy.doctor.gpu import check_gpu, nvidia_driver
 from deploy.doctor.services import check_media, check_nats, check_postgres
 from tests.stack import ROOT
 
@@ -286,19 +288,70 @@ def test_a_font_that_is_no_font_stops_work(tmp_path: Path) -> None:
     assert "a.ttf" in check.detail
 
 
-def test_gpu_findings() -> None:
-    """If it fails, a machine without CUDA looks broken, or a broken driver looks fine."""
+NO_CUDA = "Cannot load libcuda.so.1 (PermissionError: Operation not permitted)"
 
-    def no_driver() -> tuple[str, ...]:
-        raise OSError("libcuda.so.1: cannot open shared object file\nmore")
 
-    assert machine.check_gpu(present=lambda: False).state == "ok"
-    broken = machine.check_gpu(present=lambda: True, devices=no_driver)
-    assert broken.state == "wrong"
-    assert "libcuda.so.1" in broken.detail
-    assert "more" not in broken.detail
-    assert not broken.stops_work
-    assert machine.check_gpu(present=lambda: True, devices=lambda: ("H100",)).detail.startswith("H100; ")
+async def gpu_checks(*works: str, detail: str = NO_CUDA) -> dict[str, Check]:
+    """What is said of a machine with a GPU on which only these trials work, named `kind name`."""
+
+    async def tried() -> Devices:
+        return Devices(
+            tuple(
+                Found(kind=each.kind, name=each.name, works=f"{each.kind} {each.name}" in works, detail=detail)
+                for each in TRIALS
+            )
+        )
+
+    return by_name(
+        await check_gpu(present=lambda: True, tried=tried, driver=lambda: (("NVIDIA H100 80GB HBM3",), "570.86.15"))
+    )
+
+
+async def test_a_machine_without_a_gpu_is_sound() -> None:
+    """If it fails, a machine without a GPU looks broken, or doctor is slow on it."""
+    if nvidia_present():
+        pytest.skip("there is an NVIDIA GPU here")
+    checks = by_name(await check_gpu())
+    assert (checks["gpu"].state, checks["gpu"].detail) == ("ok", "no NVIDIA GPU here; rendering runs on the CPU")
+    assert "gpu decode" not in checks
+
+
+async def test_a_gpu_that_does_not_work_is_named_with_the_reason_and_a_mend() -> None:
+    """If it fails, a broken driver looks fine, and renders are slow for no reason that anybody sees."""
+    found = await gpu_checks()
+    assert (found["gpu"].state, found["gpu"].stops_work) == ("wrong", False)
+    assert found["gpu"].detail.startswith("NVIDIA H100 80GB HBM3, driver 570.86.15; CUDA does not work: Cannot load")
+    assert found["gpu"].mend
+    bare = (await gpu_checks(detail="the extra `gpu` is not installed: pip install 'ettametta[gpu]'"))["gpu"]
+    assert (bare.state, bare.mend.startswith("pip install")) == ("missing", True)
+
+
+async def test_each_part_of_a_gpu_is_told_apart() -> None:
+    """If it fails, an H100, which cannot encode, looks broken, or as if it encoded."""
+    found = await gpu_checks("transform cuda", "decode cuda", detail="No capable devices found")
+    assert {name: check.state for name, check in found.items()} == dict.fromkeys(
+        ("gpu", "gpu decode", "gpu encode"), "ok"
+    )
+    assert found["gpu encode"].detail == "no NVENC: No capable devices found; the CPU encodes"
+    found = await gpu_checks("transform cuda", "encode h264_nvenc")
+    assert found["gpu decode"].state == "missing"
+    assert "NVIDIA_DRIVER_CAPABILITIES" in found["gpu decode"].mend
+    assert "NVENC: h264_nvenc" in found["gpu encode"].detail
+    assert "gpu encode" in found
+    assert "h264_qsv (encode)" in await gpu_checks("encode h264_qsv")
+
+
+def test_the_driver_is_read_from_the_kernel(tmp_path: Path) -> None:
+    """If it fails, a report does not say which driver it was."""
+    assert nvidia_driver(tmp_path) == ((), "")
+    (tmp_path / "gpus/0000:01:00.0").mkdir(parents=True)
+    (tmp_path / "gpus/0000:01:00.0/information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 77\n")
+    for told, version in (
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\n", "550.54.15"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build  (a@b)\n", "570.86.15"),
+    ):
+        (tmp_path / "version").write_text(told)
+        assert nvidia_driver(tmp_path) == (("NVIDIA H200",), version)
 
 
 def test_speech_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

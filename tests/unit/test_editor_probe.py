@@ -12,8 +12,10 @@ import av
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from actors.editor.probe import MIN_SIDE_PX, ProbeRequest, probe, probe_file, refuse_by_head, shown_size, standard_rate
+from actors.runtime.damage import Tally, refuse_damage
 from contracts.errors import Reject
 from contracts.media import Probe, Rational
 
@@ -40,7 +42,6 @@ PLAYABLE = {
     "failing_audio.mp4",
     "missing_stsd.mp4",
     "no_duration.webm",
-    "no_timescale_bad_matrix.mp4",
     "quote'in name.mov",
     "truncated_100000B_35s.mp4",
 }
@@ -51,6 +52,7 @@ REASONS = {
     "encrypted_cenc.mp4": "encrypted",
     "evil.wav": "not of a kind",
     "invalid_vp9_bitstream.webm": "not one frame",
+    "no_timescale_bad_matrix.mp4": "most of the picture is damaged: 89 of 89",
     "smallest_mp4_no_streams.mp4": "no video stream",
     "zero_bytes.webm": "empty",
     "zero_length_packets.ts": "no frames",
@@ -218,3 +220,34 @@ def test_rates(measured: Fraction, claimed: Fraction | None, rate: Fraction) -> 
 
 def run(path: Path) -> Probe:
     return probe(ProbeRequest(str(path)), lambda _: None)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_stills_are_named_as_such(tmp_path: Path, kind: str) -> None:
+    """A photo sent as a video is told apart from a damaged one, and where it can be used is said."""
+    path = tmp_path / "photo.mp4"
+    Image.new("RGB", (64, 48)).save(path, kind)
+    with pytest.raises(Reject, match=rf"a picture \({kind}\), not a video"):
+        run(path)
+
+
+def test_codecs_that_are_not_on_the_list_are_not_decoded(tmp_path: Path) -> None:
+    """Every decoder that a file can choose is code that it can attack."""
+    path = tmp_path / "png.mov"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        out.mux(stream.encode(av.VideoFrame(64, 48, "rgb24")))
+        out.mux(stream.encode())
+    with pytest.raises(Reject, match="coded as png"):
+        run(path)
+
+
+def test_half_damaged_is_the_bound(tmp_path: Path) -> None:
+    """A video that is grey mush for the most part was taken for a good one."""
+    tally = Tally()
+    tally.whole, tally.patched, tally.failed = 10, 6, 4
+    refuse_damage(tally)
+    tally.failed = 5
+    with pytest.raises(Reject, match="11 of 21 frames"):
+        refuse_damage(tally)

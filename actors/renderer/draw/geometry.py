@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple, cast
 
 import cv2
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
-
-from contracts.plan import FillCrop
 
 __all__ = [
     "CHROMA_CENTRE",
@@ -24,13 +21,16 @@ __all__ = [
     "CHROMA_TOP_LEFT",
     "LUMA",
     "UPRIGHT",
-    "Fit",
     "Matrix",
     "Plane",
+    "Upright",
+    "averaged",
     "orientation",
+    "placed",
     "plane_map",
+    "shrink_factor",
     "shrunk",
-    "view",
+    "upright",
     "warp",
 ]
 
@@ -77,42 +77,61 @@ def orientation(display_matrix: bytes | None) -> Matrix:
     return UPRIGHT
 
 
-class Fit(Struct, frozen=True, kw_only=True):
-    """How a source of one shape lies in the output, apart from effects.
+class Upright(NamedTuple):
+    """A picture as it is shown, in square pixels: turned, and widened by its pixels' aspect.
 
-    to_source: output to source, both continuous; scale: least number of output pixels per source pixel.
+    to_coded: from these pixels to the coded ones; finest: least number of these pixels per coded one.
     """
 
-    to_source: Matrix
-    width_px: int
-    height_px: int
-    scale: float
+    width: float
+    height: float
+    to_coded: Matrix
+    finest: float
 
-    @staticmethod
-    def fill(coded: tuple[int, int], out: tuple[int, int], layout: FillCrop, *, aspect: Fraction, turn: Matrix) -> Fit:
-        """Fill the output and cut off the rest.
+    def pitch(self, width: float, height: float) -> float:
+        """Return how many of its pixels, along one side, go into one of a place that it fills."""
+        return min(self.width / width, self.height / height)
 
-        Args: coded, out: (width, height); aspect: of a coded pixel; turn: from `orientation`.
-        """
-        pixel = _scale(float(aspect), 1.0)
-        shown = np.abs(turn @ pixel)[:2, :2] @ coded
-        ratio = max(out[0] / shown[0], out[1] / shown[1])
-        window = np.array(out) / ratio
-        corner = np.clip(np.array((layout.focus_x, layout.focus_y)) * shown - window / 2, 0.0, shown - window)
-        to_shown = _shift(*corner) @ _scale(1 / ratio, 1 / ratio)
-        from_shown = _shift(coded[0] / 2, coded[1] / 2) @ np.linalg.inv(turn @ pixel) @ _shift(*(-shown / 2))
-        return Fit(
-            to_source=from_shown @ to_shown,
-            width_px=out[0],
-            height_px=out[1],
-            scale=float(ratio * min(1.0, float(aspect))),
+    def corner(self, width: float, height: float, x: float, y: float) -> tuple[float, float]:
+        """Return where a window of this size begins that has the point x, y (shares) as near its middle as it can."""
+        return (
+            min(max(x * self.width - width / 2, 0.0), self.width - width),
+            min(max(y * self.height - height / 2, 0.0), self.height - height),
         )
 
 
-def view(fit: Fit, *, scale: float, mirrored: bool) -> Matrix:
-    """Return the map from output to source with the effects of one moment, both about the output's centre."""
-    x, y = fit.width_px / 2, fit.height_px / 2
-    return fit.to_source @ _shift(x, y) @ _scale((-1 if mirrored else 1) / scale, 1 / scale) @ _shift(-x, -y)
+def upright(coded: tuple[int, int], aspect: Fraction, turn: Matrix) -> Upright:
+    """Return how a coded picture is shown. coded: (width, height); aspect: of a coded pixel; turn: by `orientation`."""
+    (a, c, _), (b, d, _), _ = turn.tolist()
+    pixel = float(aspect)
+    wide, high = coded[0] * pixel, float(coded[1])
+    width, height = abs(a) * wide + abs(c) * high, abs(b) * wide + abs(d) * high
+    # A quarter turn or flip is undone by its transpose.
+    back = _affine(
+        a / pixel,
+        b / pixel,
+        (wide - a * width - b * height) / 2 / pixel,
+        c,
+        d,
+        (high - c * width - d * height) / 2,
+    )
+    return Upright(width, height, back, min(1.0, pixel))
+
+
+def placed(to_source: Matrix, x_scale: float, x_shift: float, y_scale: float, y_shift: float) -> Matrix:
+    """Return the map that first takes x, y to x_scale x + x_shift, y_scale y + y_shift.
+
+    In plain floats: a matrix product may round otherwise on another processor.
+    """
+    (a, b, x), (c, d, y), _ = to_source.tolist()
+    return _affine(
+        a * x_scale,
+        b * y_scale,
+        a * x_shift + b * y_shift + x,
+        c * x_scale,
+        d * y_scale,
+        c * x_shift + d * y_shift + y,
+    )
 
 
 def plane_map(to_source: Matrix, *, source_site: Matrix, out_site: Matrix, shrink: tuple[float, float]) -> Matrix:
@@ -120,20 +139,44 @@ def plane_map(to_source: Matrix, *, source_site: Matrix, out_site: Matrix, shrin
 
     shrink: how much smaller the source plane was made beforehand, along x and y (from `shrunk`).
     """
-    small = _shift(-0.5, -0.5) @ _scale(*shrink) @ _shift(0.5, 0.5)
-    full: Matrix = np.linalg.inv(source_site @ small) @ to_source @ out_site
-    return np.ascontiguousarray(full[:2])
+    (out_x, _, at_x), (_, out_y, at_y), _ = out_site.tolist()
+    (own_x, _, own_left), (_, own_y, own_top), _ = source_site.tolist()
+    (a, b, x), (c, d, y), _ = placed(to_source, out_x, at_x, out_y, at_y).tolist()
+    # Sample i of a plane made smaller lies at shrink (i + 0.5) - 0.5 of the one that it was made from.
+    left, top = own_left + own_x * (shrink[0] - 1) / 2, own_top + own_y * (shrink[1] - 1) / 2
+    wide, high = own_x * shrink[0], own_y * shrink[1]
+    return np.array([a / wide, b / wide, (x - left) / wide, c / high, d / high, (y - top) / high]).reshape(2, 3)
+
+
+def shrink_factor(scale: float) -> int:
+    """Return by which whole factor a plane is averaged down before linear sampling would skip samples.
+
+    scale: output samples per source sample; nothing is done from a half on.
+    """
+    return 1 if scale >= 0.5 else max(1, int(1 / scale + 1e-9))
 
 
 def shrunk(plane: Plane, scale: float) -> tuple[Plane, tuple[float, float]]:
-    """Average a plane down by a whole factor where linear sampling would skip samples, that is below half size."""
-    factor = int(1 / scale)
-    if factor < 2 or 1 / scale <= 2:
-        return plane, (1.0, 1.0)
+    """Average a plane down where linear sampling would skip samples; also return by how much, along x and y."""
+    factor = shrink_factor(scale)
+    return averaged(plane, factor), (float(factor), float(factor))
+
+
+def averaged(plane: Plane, factor: int, out: Plane | None = None) -> Plane:
+    """Return the means of blocks of factor x factor samples; the last samples complete the last blocks.
+
+    By halves as long as that goes, each rounded half up, then by what is left, rounded to even. out: for the result.
+    """
     height, width = plane.shape
-    small_width, small_height = max(1, width // factor), max(1, height // factor)
-    small = cv2.resize(plane, (small_width, small_height), interpolation=cv2.INTER_AREA)
-    return small.astype(np.uint8, copy=False), (width / small_width, height / small_height)
+    missing = -height % factor, -width % factor
+    if any(missing):
+        plane = cast(Plane, cv2.copyMakeBorder(plane, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE))
+    while factor > 1:
+        by = 2 if factor % 2 == 0 else factor
+        factor //= by
+        size = plane.shape[1] // by, plane.shape[0] // by
+        plane = cast(Plane, cv2.resize(plane, size, dst=out if factor == 1 else None, interpolation=cv2.INTER_AREA))
+    return plane
 
 
 def warp(source: Plane, index_map: Matrix, out: Plane) -> None:

@@ -34,9 +34,15 @@ class Layer(NamedTuple):
 
     picture: index into the pictures of the moment; to_source: (3, 3), from output to source, continuous luma
     coordinates (see geometry); scale: least number of output pixels per source pixel; blur_px: standard deviation of a
-    Gaussian over the picture before it is placed, output px, 0 for none; smear_px: length of a box blur along x;
-    split_px: Cb is drawn this far to the right and Cr to the left; dim: share of black over the layer.
-    Beyond the source's edge its last samples go on.
+    Gaussian, output px, 0 for none; smear_px: length of a box blur along x; split_px: Cb is drawn this far to the right
+    and Cr to the left; dim: share of black over the layer. Beyond the source's edge its last samples go on.
+
+    It is drawn plane by plane, in this order, each step ending in rounded 8-bit levels: source averaged down by
+    geometry.shrink_factor(scale); sampled linearly, by the map that sampling.settled returns (all three see nothing
+    beyond the box); blurred, smeared, dimmed. With blur_px the plane is drawn at 1/step of the size instead
+    (tables.blur_step; small sample i lies in the middle of `step` outputs), convolved with tables.gaussian_taps and
+    enlarged linearly. smear_px: the mean of tables.box_taps samples, the box's edge going on. Chroma uses half of each
+    length.
     """
 
     picture: int
@@ -58,11 +64,14 @@ class Scene(NamedTuple):
 
 
 class Look(NamedTuple):
-    """One colour mapping for the whole frame, made from every grade in force.
+    """One colour mapping for the whole frame, made from every grade in force (see looks).
 
-    luma: uint8 (256,), applied to Y first. matrix: (3, 4), then, on (Y, Cb - 128, Cr - 128, 1) with Cb and Cr at luma
-    resolution for Y, and Y averaged for Cb and Cr; None: the identity. table: uint8 (n, n, n, 3), then, indexed by
-    Y, Cb, Cr over 0..255, linear between; None: none. key: equal for equal looks, so that they can be kept.
+    luma: uint8 (256,), applied to Y first; the identity where nothing happens to Y. matrix: (3, 4), then, on
+    (Y, Cb - 128, Cr - 128, 1); its first row is always (1, 0, 0, 0), so that only Cb and Cr are computed, at their own
+    resolution, from the mean of their four Y (halves round up); results plus 128 are rounded and held in 16..240.
+    None: the identity. table: uint8 (n, n, n, 3), then, indexed by Y, Cb, Cr over 0..255, linear between: Y by the
+    Cb and Cr of its block of four, Cb and Cr by the mean of their four Y, all as they are before the table; rounded.
+    None: none. key: equal for equal looks, so that they can be kept.
     """
 
     luma: NDArray[np.uint8]
@@ -72,14 +81,14 @@ class Look(NamedTuple):
 
 
 class Sharpen(NamedTuple):
-    """Y + strength * (Y - blurred Y). sigma_px: of the Gaussian."""
+    """Y + strength * (Y - blurred Y), see finish. sigma_px: of the Gaussian."""
 
     strength: float
     sigma_px: float
 
 
 class Glow(NamedTuple):
-    """Screen the blurred bright part of the picture over it. threshold: level of Y from which it shines."""
+    """Screen the blurred bright part of the picture over it, see finish. threshold: level of Y from which it shines."""
 
     strength: float
     sigma_px: float
@@ -87,14 +96,20 @@ class Glow(NamedTuple):
 
 
 class Vignette(NamedTuple):
-    """Lose up to strength of the light from radius (share of the half diagonal) to the corners, by smoothstep."""
+    """Lose up to strength of the light from radius (share of the half diagonal) to the corners, by smoothstep.
+
+    By the masks of tables.vignette_keep, see finish.
+    """
 
     strength: float
     radius: float
 
 
 class Grain(NamedTuple):
-    """Add noise to Y. deviation: levels, in middle grey; size_px: of a grain; seed: of this frame's noise."""
+    """Add noise to Y. deviation: levels, in middle grey; size_px: of a grain; seed: of this frame's noise.
+
+    By tables.grain_tile and tables.grain_offset, see finish.
+    """
 
     deviation: float
     size_px: float
@@ -102,7 +117,7 @@ class Grain(NamedTuple):
 
 
 class Fade(NamedTuple):
-    """Go towards a colour by a share, 0..1."""
+    """Go towards a colour by a share, 0..1. All fades of a frame are one line, tables.fade_line, and round once."""
 
     share: float
     colour: Level

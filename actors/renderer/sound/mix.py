@@ -1,115 +1,105 @@
-"""Sound of the output: every source resampled to 48 kHz stereo, cut to its clips, mixed, exact to the sample.
+"""Sound of the output: every source cut to its clips, at its level, mixed and brought to the wanted loudness.
 
-Sample 0 of the output is heard with frame 0. Memory does not grow with length.
+Sample 0 of the output is heard with frame 0. Memory does not grow with length, but for 12 bytes noted per 5 ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from fractions import Fraction
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import av.error
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from actors.renderer.source.media import Tally, decoded, opened, why
-from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at, spans
+from actors.renderer.sound.cuts import Cut, cuts, paced
+from actors.renderer.sound.envelope import Duck, Fade
+from actors.renderer.sound.loudness import Listener, Mastering, mastering
+from actors.renderer.sound.read import Samples, Tape, read
+from actors.renderer.sound.speech import spoken
+from actors.renderer.sound.tempo import SourceClock, stretched
+from actors.renderer.sound.trim import Trim
+from actors.renderer.source.media import Tally, why
+from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at
 from contracts.errors import Reject
-from contracts.plan import Plan
+from contracts.plan import AudioTrack, Plan, ramp_of
 
-__all__ = ["Cut", "Mixer", "Samples", "aligned", "cuts", "read"]
+__all__ = ["Mixer", "Samples"]
 
-Samples = NDArray[np.float32]
-"""(2, n) planar stereo, full scale 1.0."""
-
-GAP_S: Final = 0.04
-"""Timestamps that stray less than this from the count of samples are jitter; more is a gap or an overlap."""
-_SEEK_FROM_US: Final = 3_000_000
-_US: Final = 1_000_000
-_NOTHING: Final[Samples] = np.zeros((2, 0), np.float32)
-_SILENCE_BLOCK: Final = SAMPLE_RATE_HZ
-
-
-class Cut(Struct, frozen=True, kw_only=True):
-    """A stretch of one source at its place in the output. Ends are output samples; source_us is where it begins."""
-
-    source: str
-    voice: bool
-    source_us: int
-    start: int
-    end: int
-    gain: float
-
-
-def cuts(plan: Plan, total: int) -> tuple[Cut, ...]:
-    """Lay the sounds of a plan out over `total` samples, in order of their start."""
-    found: list[Cut] = []
-    laid = spans(plan)
-    for track in plan.audio:
-        gain = 10.0 ** (track.gain_db / 20)
-        if track.role == "voice":
-            start = sample_at(track.at_us)
-            found.append(Cut(source=track.source, voice=True, source_us=0, start=start, end=total, gain=gain))
-            continue
-        for at, span in enumerate(laid):
-            if span.clip.source == track.source:
-                end = total if at == len(laid) - 1 else min(total, sample_at(span.out_end_us))
-                found.append(
-                    Cut(
-                        source=track.source,
-                        voice=False,
-                        source_us=span.clip.start_us,
-                        start=sample_at(span.out_start_us),
-                        end=end,
-                        gain=gain,
-                    )
-                )
-    return tuple(sorted((cut for cut in found if cut.start < cut.end), key=lambda cut: cut.start))
+_BLOCK: Final = SAMPLE_RATE_HZ
+_LOOP_KEPT: Final = 30 * SAMPLE_RATE_HZ
+"""A loop up to so long is kept in memory; a longer one is read again each time."""
 
 
 class Mixer:
-    """Adds the sounds up, block by block."""
+    """Gives the finished sound, block by block. The first block waits until the whole has been listened to once."""
 
-    def __init__(self, plan: Plan, total: int, paths: dict[str, Path], zeros_us: dict[str, int]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        total: int,
+        paths: dict[str, Path],
+        zeros_us: dict[str, int],
+        *,
+        trim: Trim | None = None,
+    ) -> None:
+        """Args: total: samples of the output; zeros_us: when each clip's source shows its first frame, its own time."""
         self.notes: list[str] = []
-        self._waiting = list(cuts(plan, total))
-        self._playing: list[tuple[Cut, _Tape]] = []
-        self._paths = paths
-        self._zeros_us = zeros_us
+        self.lufs = -math.inf
+        """Loudness of what is given, known from the first block on if the plan wants one; -inf: silence."""
+        self._trim = trim or Trim.first(plan.output)
+        self._plan = plan
+        self._total = total
+        self._sources = _Sources(paths, zeros_us, self.notes)
+        self._mix: _Mix | None = None
+        self._mastering: Mastering | None = None
         self._at = 0
-        self._noted: set[str] = set()
 
     def mix(self, count: int) -> Samples:
         """Return the next `count` samples, never beyond full scale."""
-        block = np.zeros((2, count), np.float32)
-        start, end = self._at, self._at + count
-        while self._waiting and self._waiting[0].start < end:
-            cut = self._waiting.pop(0)
-            self._playing.append((cut, _Tape(self._blocks(cut))))
-        for cut, tape in self._playing:
-            first, last = max(cut.start, start), min(cut.end, end)
-            if first < last:
-                block[:, first - start : last - start] += tape.take(last - first) * np.float32(cut.gain)
-        for cut, tape in [playing for playing in self._playing if playing[0].end <= end]:
-            tape.close()
-            self._playing.remove((cut, tape))
-        self._at = end
+        if self._mix is None:
+            self._mix = self._prepared()
+        block = self._mix.take(count)
+        if self._mastering is not None:
+            block *= self._mastering.gains(self._at, self._at + count)
+        self._at += count
         return np.clip(block, -1.0, 1.0, out=block)
 
     def close(self) -> None:
         """Let the sources go."""
-        for _, tape in self._playing:
-            tape.close()
+        if self._mix is not None:
+            self._mix.close()
 
-    def _blocks(self, cut: Cut) -> Iterator[Samples]:
+    def _prepared(self) -> _Mix:
+        laid = cuts(self._plan, self._total)
+        levels = _levels(self._plan, laid, self._sources)
+        wanted = self._plan.output.loudness
+        if wanted is not None:
+            listener = Listener()
+            mix = _Mix(self._plan, laid, levels, self._sources)
+            for at in range(0, self._total, _BLOCK):
+                listener.hear(mix.take(min(_BLOCK, self._total - at)))
+            mix.close()
+            self._mastering = mastering(listener.heard(), self._trim.aim(wanted))
+            self.lufs = self._mastering.lufs
+            self.notes += self._mastering.notes
+        return _Mix(self._plan, laid, levels, self._sources)
+
+
+class _Sources:
+    """Opens the sound of cuts. What is wrong with a source is noted once."""
+
+    def __init__(self, paths: dict[str, Path], zeros_us: dict[str, int], notes: list[str]) -> None:
+        self._paths = paths
+        self._zeros_us = zeros_us
+        self._notes = notes
+
+    def blocks(self, cut: Cut) -> Iterator[Samples]:
+        """Yield a source's sound from where the cut begins, at its own speed."""
         tally = Tally()
-        zero_us = None if cut.voice else self._zeros_us[cut.source]
+        zero_us = None if cut.clip is None else self._zeros_us[cut.source]
         try:
             yield from read(self._paths[cut.source], zero_us=zero_us, start_us=cut.source_us, tally=tally)
         except Reject as error:
@@ -123,124 +113,135 @@ class Mixer:
         elif tally.damaged:
             self._note(cut.source, f"{tally.damaged} packets of its sound are damaged{tally.detail}")
 
+    def looped(self, cut: Cut) -> Iterator[Samples]:
+        """Yield the sound of a cut again and again, for ever; nothing if there is none."""
+        kept: list[Samples] = []
+        length = 0
+        for block in self.blocks(cut):
+            length += block.shape[1]
+            if length <= _LOOP_KEPT:
+                kept.append(np.array(block))
+            yield block
+        if not length:
+            return
+        while True:
+            yield from kept if length <= _LOOP_KEPT else self.blocks(cut)
+
     def _note(self, source: str, reason: str) -> None:
-        if source not in self._noted:
-            self._noted.add(source)
-            self.notes.append(f"source {source}: {reason}; silence stands in")
+        note = f"source {source}: {reason}; silence stands in"
+        if note not in self._notes:
+            self._notes.append(note)
 
 
-class _Tape:
-    """Takes any number of samples from blocks of any length; silence after the end."""
+class _Playing(Struct):
+    cut: Cut
+    tape: Tape
 
-    def __init__(self, blocks: Iterator[Samples]) -> None:
-        self._blocks = blocks
-        self._rest: Samples = _NOTHING
+
+class _Mix:
+    """Adds the sounds up, block by block, each at its level."""
+
+    def __init__(self, plan: Plan, laid: tuple[Cut, ...], levels: list[_Level], sources: _Sources) -> None:
+        self._tracks = plan.audio
+        self._sources = sources
+        self._levels = levels
+        self._waiting = list(laid)
+        self._playing: list[_Playing] = []
+        self._at = 0
 
     def take(self, count: int) -> Samples:
-        taken = np.zeros((2, count), np.float32)
-        have = 0
-        while have < count:
-            if not self._rest.shape[1]:
-                block = next(self._blocks, None)
-                if block is None:
-                    break
-                self._rest = block
-            part = self._rest[:, : count - have]
-            taken[:, have : have + part.shape[1]] = part
-            have += part.shape[1]
-            self._rest = self._rest[:, part.shape[1] :]
-        return taken
+        """Return the next `count` samples."""
+        block = np.zeros((2, count), np.float32)
+        start, end = self._at, self._at + count
+        while self._waiting and self._waiting[0].start < end:
+            cut = self._waiting.pop(0)
+            self._playing.append(_Playing(cut, self._tape(cut)))
+        for playing in self._playing:
+            cut = playing.cut
+            first, last = max(cut.start, start), min(cut.end, end)
+            if first < last:
+                part = playing.tape.take(last - first)
+                self._levels[cut.track].apply(part, cut, first, last)
+                block[:, first - start : last - start] += part
+        for playing in [playing for playing in self._playing if playing.cut.end <= end]:
+            playing.tape.close()
+            self._playing.remove(playing)
+        self._at = end
+        return block
 
     def close(self) -> None:
-        if hasattr(self._blocks, "close"):
-            self._blocks.close()
+        for playing in self._playing:
+            playing.tape.close()
+
+    def _tape(self, cut: Cut) -> Tape:
+        if cut.clip is None:
+            loops = _loops(self._tracks[cut.track])
+            return Tape(self._sources.looped(cut) if loops else self._sources.blocks(cut))
+        tape = Tape(self._sources.blocks(cut))
+        if not paced(cut.clip):
+            return tape
+        return Tape(stretched(tape, SourceClock(ramp_of(cut.clip)), cut.end - cut.start))
 
 
-def read(path: Path, *, zero_us: int | None, start_us: int, tally: Tally) -> Iterator[Samples]:
-    """Yield a source's sound from `start_us` after `zero_us` (None: after its own first sample), gaps as silence.
+class _Level:
+    """How loud one track is at each moment: its gain, its fades, its ducking."""
 
-    Raises: Reject if there is no sound.
-    """
-    with opened(path) as container:
-        stream = container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
-            raise Reject("it has no sound")
-        if zero_us is not None and start_us >= _SEEK_FROM_US and stream.time_base:
-            container.seek(int(Fraction(zero_us + start_us - _US, _US) / stream.time_base), stream=stream)
-        frames = cast(Iterator[AudioFrame], decoded(container, stream, tally))
-        yield from aligned(frames, zero_us=zero_us, start_us=start_us)
+    def __init__(self, gain_db: float, shapes: Sequence[Fade | Duck]) -> None:
+        self._gain = np.float32(10.0 ** (gain_db / 20))
+        self._shapes = shapes
 
-
-def aligned(frames: Iterable[AudioFrame], *, zero_us: int | None, start_us: int) -> Iterator[Samples]:
-    """Put decoded sound on the output's clock: `start_us` after `zero_us` is the first sample that is yielded."""
-    placer = _Placer()
-    run: _Run | None = None
-    for frame in frames:
-        if not frame.sample_rate or not frame.samples:
-            continue
-        began = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else None
-        if began is None:
-            began = run.ends if run is not None else Fraction(0)
-        if zero_us is None:
-            zero_us = round(began * _US)
-        if run is None or not run.goes_on(frame, began):
-            if run is not None:
-                yield from placer.place(*run.end())
-            at = round((began - Fraction(zero_us + start_us, _US)) * SAMPLE_RATE_HZ)
-            run = _Run(frame, began, at)
-        yield from placer.place(*run.add(frame))
-    if run is not None:
-        yield from placer.place(*run.end())
+    def apply(self, part: Samples, cut: Cut, first: int, last: int) -> None:
+        """Bring the samples [first, last) of the output to their level, in place."""
+        part *= self._gain
+        for shape in (*self._shapes, *cut.fades):
+            gains = shape.gains(first, last)
+            if gains is not None:
+                part *= gains
 
 
-class _Run:
-    """Frames that follow each other without a gap, through one resampler. ends: where the next frame is expected."""
-
-    def __init__(self, first: AudioFrame, began: Fraction, at: int) -> None:
-        self.ends = began
-        self._kind = _kind(first)
-        self._at = at
-        # Mono goes to both sides at its own level; of more channels the sum stays within full scale.
-        layout = "mono" if first.layout.nb_channels == 1 else "stereo"
-        options = {"rematrix_maxval": "1.0"}
-        self._resampler = AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ, options=options)
-
-    def goes_on(self, frame: AudioFrame, began: Fraction) -> bool:
-        return _kind(frame) == self._kind and abs(began - self.ends) <= GAP_S
-
-    def add(self, frame: AudioFrame) -> tuple[Samples, int]:
-        """Return what comes out, and its first sample's place in the output."""
-        self.ends += Fraction(frame.samples, frame.sample_rate)
-        return self._out(self._resampler.resample(frame))
-
-    def end(self) -> tuple[Samples, int]:
-        return self._out(self._resampler.resample(None))
-
-    def _out(self, frames: list[AudioFrame]) -> tuple[Samples, int]:
-        blocks = [frame.to_ndarray() for frame in frames if frame is not None]
-        joined = np.concatenate(blocks, axis=1).astype(np.float32, copy=False) if blocks else _NOTHING
-        at = self._at
-        self._at += joined.shape[1]
-        return np.broadcast_to(joined, (2, joined.shape[1])), at
+def _levels(plan: Plan, laid: tuple[Cut, ...], sources: _Sources) -> list[_Level]:
+    """Return the level of each track. Voices that others make way for, and sounds that end by themselves, are read."""
+    speech: list[tuple[int, int]] = []
+    if any(track.duck_db for track in plan.audio):
+        speech = [
+            (cut.start + start, cut.start + end)
+            for cut in laid
+            if plan.audio[cut.track].role == "voice"
+            for start, end in spoken(_limited_to(sources.blocks(cut), cut.end - cut.start))
+        ]
+    levels: list[_Level] = []
+    for number, track in enumerate(plan.audio):
+        shapes: list[Fade | Duck] = [*_track_fades(track, [cut for cut in laid if cut.track == number], sources)]
+        if speech and track.duck_db and track.role != "voice":
+            shapes.append(Duck(speech, track.duck_db))
+        levels.append(_Level(track.gain_db, shapes))
+    return levels
 
 
-def _kind(frame: AudioFrame) -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate
+def _track_fades(track: AudioTrack, own: list[Cut], sources: _Sources) -> Iterator[Fade]:
+    if own and track.fade_in_us:
+        start = own[0].start
+        yield Fade(start, start + sample_at(track.fade_in_us), rising=True)
+    if own and track.fade_out_us:
+        end = max(cut.end for cut in own)
+        if track.role != "clips" and not _loops(track):
+            end = own[0].start + _length(sources.blocks(own[0]), end - own[0].start)
+        yield Fade(end - sample_at(track.fade_out_us), end, rising=False)
 
 
-class _Placer:
-    """Turns blocks with places into one unbroken stream from 0: silence in gaps, the later part of overlaps."""
+def _loops(track: AudioTrack) -> bool:
+    return track.loop and track.role == "music"
 
-    def __init__(self) -> None:
-        self._next = 0
 
-    def place(self, block: Samples, at: int) -> Iterator[Samples]:
-        count = block.shape[1]
-        while count and at > self._next:
-            gap = min(at - self._next, _SILENCE_BLOCK)
-            self._next += gap
-            yield np.zeros((2, gap), np.float32)
-        fresh = block[:, max(0, self._next - at) :]
-        if fresh.shape[1]:
-            self._next += fresh.shape[1]
-            yield fresh
+def _length(blocks: Iterator[Samples], most: int) -> int:
+    """Return how many samples there are, `most` at most."""
+    return sum(block.shape[1] for block in _limited_to(blocks, most))
+
+
+def _limited_to(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
+    """Yield the first `count` samples at most."""
+    for block in blocks:
+        yield block[:, :count]
+        count -= block.shape[1]
+        if count <= 0:
+            break

@@ -1,10 +1,12 @@
 """Decoded frames of any kind become pictures of one kind: 8-bit 4:2:0 planes, limited range, BT.709.
 
-A frame that is of that kind already is used in place, without a copy.
+A frame that is of that kind already is used in place, without a copy. Tags decide how the others are read; where they
+are missing, the size does, as in players. Wide gamut and high dynamic range go through `tone`.
 """
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from typing import Final, cast
 
@@ -16,20 +18,16 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 from msgspec import Struct
 
-from actors.renderer.draw.geometry import (
-    CHROMA_CENTRE,
-    CHROMA_LEFT,
-    CHROMA_TOP_LEFT,
-    Matrix,
-    Plane,
-    orientation,
-)
+from actors.renderer.draw.geometry import CHROMA_CENTRE, CHROMA_LEFT, UPRIGHT, Matrix, Plane, orientation
+from actors.renderer.source import tone
+from actors.renderer.source.tone import Tone
+from contracts.errors import Reject
 
-__all__ = ["Converter", "Picture", "planes_of"]
+__all__ = ["Converter", "Picture", "planes_of", "tone_of"]
 
 # Numbers of ITU-T H.273 (07/2024), tables 2 to 4, as AVFrame carries them.
 _MATRIX_709: Final = 1
-_MATRIX_UNKNOWN: Final = 2
+_MATRIX_2020: Final = frozenset({9, 10})
 _MATRICES: Final = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -40,15 +38,16 @@ _MATRICES: Final = {
     10: Colorspace.BT2020,
 }
 _PRIMARIES_2020: Final = 9
+_PRIMARIES_P3: Final = frozenset({11, 12})
 _TRANSFER_PQ: Final = 16
 _TRANSFER_HLG: Final = 18
-"""Made to be shown on a display of standard range as it is (Rec. ITU-R BT.2100-2), so only its gamut is converted."""
-_RANGE_FULL: Final = 2
 _UNKNOWN: Final = 2
+_RANGE_FULL: Final = 2
 _HD_FROM: Final = (1280, 577)
 """Width or height from which an untagged picture is taken for BT.709, below for BT.601, as players do."""
-_SITES: Final = {2: CHROMA_CENTRE, 3: CHROMA_TOP_LEFT}
-"""AVChromaLocation; everything else is left, as in MPEG-2 and later."""
+_PEAKS: Final = (400, 4000)
+"""Bounds of what a file may claim as its brightest light, cd/m2; beyond them it is a mistake."""
+_PROPERTIES_PX: Final = 16
 
 
 class Picture(Struct, frozen=True):
@@ -69,65 +68,87 @@ class Picture(Struct, frozen=True):
 
 
 class Converter:
-    """Turns the frames of one stream into pictures. aspect: of a pixel, from the stream."""
+    """Turns the frames of one stream into pictures.
 
-    def __init__(self, aspect: Fraction) -> None:
-        self._aspect = aspect if Fraction(1, 8) <= aspect <= 8 else Fraction(1)
+    aspect: of a pixel, from the stream; centred: chroma lies between luma samples, as in JPEG and MPEG-1.
+    What may change within a stream (turn, brightest light) is read from every key frame, and holds until the next.
+    """
+
+    def __init__(self, aspect: Fraction = Fraction(1), *, centred: bool = False) -> None:
+        self._aspect = aspect
+        self._site = CHROMA_CENTRE if centred else CHROMA_LEFT
         self._reformatter = VideoReformatter()
+        self._for_properties = VideoReformatter()
         self._turn: Matrix | None = None
+        self._peak = tone.DEFAULT_PEAK
         self._converted: tuple[VideoFrame, Picture] | None = None
 
     def picture(self, frame: VideoFrame) -> Picture:
-        """Return the picture of a frame; the same frame again costs nothing."""
+        """Return the picture of a frame; the same frame again costs nothing. Raises: Reject."""
         if self._converted is None or self._converted[0] is not frame:
             self._converted = frame, self._convert(frame)
         return self._converted[1]
 
     def _convert(self, frame: VideoFrame) -> Picture:
-        if self._turn is None:
-            # Of one frame only: `side_data` makes a reference cycle, which keeps a frame until cycles are collected.
-            display_matrix = cast(Buffer | None, frame.side_data.get("DISPLAYMATRIX"))
-            self._turn = orientation(bytes(display_matrix) if display_matrix is not None else None)
-        plain = frame if _is_plain(frame) else self._reformat(frame)
-        converted = plain is not frame
+        try:
+            if self._turn is None or frame.key_frame:
+                self._read_properties(frame)
+            plain = self._plain(frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            if isinstance(error, av.error.MemoryError):
+                raise
+            raise Reject(
+                f"pictures of the kind {frame.format.name} are not read", mend="convert the source to H.264"
+            ) from error
         return Picture(
             frame=plain,
             planes=planes_of(plain),
             width_px=frame.width,
             height_px=frame.height,
             aspect=self._aspect,
-            turn=self._turn,
-            chroma_site=CHROMA_LEFT if converted else _SITES.get(getattr(frame, "chroma_location", 0), CHROMA_LEFT),
+            turn=UPRIGHT if self._turn is None else self._turn,
+            chroma_site=CHROMA_LEFT if frame.format.is_rgb else self._site,
         )
 
-    def _reformat(self, frame: VideoFrame) -> VideoFrame:
-        is_rgb = frame.format.is_rgb
-        matrix = None if is_rgb else _MATRICES.get(_matrix(frame), None)
-        full = is_rgb or frame.color_range == _RANGE_FULL or frame.format.name.startswith("yuvj")
-        wide = _is_wide(frame)
-        if wide:
-            if frame.color_primaries == _UNKNOWN:
-                frame.color_primaries = ColorPrimaries.BT2020
-            if frame.color_trc in {_UNKNOWN, _TRANSFER_HLG}:
-                frame.color_trc = ColorTrc.BT709
-        try:
-            return self._scale(frame, matrix, full=full, tone=wide)
-        except (av.error.FFmpegError, ValueError):
-            if not wide:
-                raise
-            return self._scale(frame, matrix, full=full, tone=False)
+    def _read_properties(self, frame: VideoFrame) -> None:
+        # Of a tiny copy: `side_data` makes a reference cycle, which keeps a frame until cycles are collected.
+        tiny = self._for_properties.reformat(
+            frame,
+            width=_PROPERTIES_PX,
+            height=_PROPERTIES_PX,
+            format="gray",
+            interpolation=Interpolation.POINT,
+            threads=1,
+        )
+        self._turn = orientation(_side_data(tiny, "DISPLAYMATRIX"))
+        self._peak = _peak(_side_data(tiny, "CONTENT_LIGHT_LEVEL"), _side_data(tiny, "MASTERING_DISPLAY_METADATA"))
 
-    def _scale(self, frame: VideoFrame, matrix: Colorspace | None, *, full: bool, tone: bool) -> VideoFrame:
-        """Convert by swscale. tone: bring wide gamut and high dynamic range into BT.709, by its perceptual mapping."""
+    def _plain(self, frame: VideoFrame) -> VideoFrame:
+        wanted = tone_of(frame, self._peak)
+        if wanted is not None:
+            return self._toned(frame, wanted)
+        return frame if _is_plain(frame) else self._scaled(frame, "yuv420p", Colorspace.ITU709, full=False)
+
+    def _toned(self, frame: VideoFrame, wanted: Tone) -> VideoFrame:
+        source = frame
+        if frame.format.name != "yuv420p10le":
+            into = Colorspace.BT2020 if wanted.luma == "2020" else Colorspace.ITU709
+            source = self._scaled(frame, "yuv420p10le", into, full=wanted.full_range)
+        out = VideoFrame(frame.width, frame.height, "yuv420p")
+        out.colorspace, out.color_range = Colorspace.ITU709, ColorRange.MPEG
+        out.color_primaries, out.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
+        y, u, v = (plane.view(np.uint16) for plane in _rows(source, 2))
+        tone.apply(tone.tables(wanted), (y, u, v), planes_of(out))
+        return out
+
+    def _scaled(self, frame: VideoFrame, kind: str, into: Colorspace, *, full: bool) -> VideoFrame:
         return self._reformatter.reformat(
             frame,
-            format="yuv420p",
-            src_colorspace=matrix,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-            dst_color_range=ColorRange.MPEG,
-            dst_color_trc=ColorTrc.BT709 if tone else None,
-            dst_color_primaries=ColorPrimaries.BT709 if tone else None,
+            format=kind,
+            src_colorspace=None if frame.format.is_rgb else _MATRICES.get(_matrix(frame)),
+            dst_colorspace=into,
+            src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
             interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
             threads=1,
         )
@@ -135,9 +156,34 @@ class Converter:
 
 def planes_of(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:
     """Return the planes of a yuv420p frame as arrays that share its memory, without the padding of rows."""
+    y, u, v = _rows(frame, 1)
+    return y, u, v
+
+
+def tone_of(frame: VideoFrame, peak: int = tone.DEFAULT_PEAK) -> Tone | None:
+    """Return what a frame of high dynamic range or wide gamut needs; None: it is plain SDR. peak: of PQ, cd/m2."""
+    trc, primaries, matrix = frame.color_trc, frame.color_primaries, frame.colorspace
+    if trc not in {_TRANSFER_PQ, _TRANSFER_HLG} and primaries != _PRIMARIES_2020 and primaries not in _PRIMARIES_P3:
+        return None
+    high = {_TRANSFER_PQ: "pq", _TRANSFER_HLG: "hlg"}.get(trc, "sdr")
+    wide = primaries == _PRIMARIES_2020 or (primaries == _UNKNOWN and high != "sdr")
+    return Tone(
+        transfer="pq" if high == "pq" else "hlg" if high == "hlg" else "sdr",
+        primaries="2020" if wide else "p3" if primaries in _PRIMARIES_P3 else "709",
+        luma="2020" if matrix in _MATRIX_2020 or (matrix == _UNKNOWN and wide) else "709",
+        full_range=_is_full(frame) and not frame.format.is_rgb,
+        peak=peak if high == "pq" else tone.DEFAULT_PEAK,
+    )
+
+
+def _rows(frame: VideoFrame, sample_bytes: int) -> tuple[Plane, Plane, Plane]:
     half = (frame.height + 1) // 2, (frame.width + 1) // 2
-    y, u, v = frame.planes
-    return _samples(y, frame.height, frame.width), _samples(u, *half), _samples(v, *half)
+    y, u, v = frame.planes[:3]
+    return (
+        _samples(y, frame.height, frame.width * sample_bytes),
+        _samples(u, half[0], half[1] * sample_bytes),
+        _samples(v, half[0], half[1] * sample_bytes),
+    )
 
 
 def _samples(plane: VideoPlane, height: int, width: int) -> Plane:
@@ -145,16 +191,36 @@ def _samples(plane: VideoPlane, height: int, width: int) -> Plane:
     return rows[:height, :width]
 
 
+def _side_data(frame: VideoFrame, kind: str) -> bytes | None:
+    found = cast(Buffer | None, frame.side_data.get(kind))
+    return bytes(found) if found is not None else None
+
+
+def _peak(light_level: bytes | None, mastering: bytes | None) -> int:
+    """Return the brightest light that the material tells of, cd/m2, in hundreds.
+
+    Source: libavutil/mastering_display_metadata.h (AVContentLightMetadata begins with MaxCLL;
+    AVMasteringDisplayMetadata holds max_luminance as a rational at byte 72, has_luminance at byte 84).
+    """
+    told = struct.unpack_from("=I", light_level)[0] if light_level and len(light_level) >= 4 else 0
+    if not told and mastering and len(mastering) >= 88 and struct.unpack_from("=i", mastering, 84)[0]:
+        most, per = struct.unpack_from("=2i", mastering, 72)
+        told = most // per if per > 0 else 0
+    if told <= 0:
+        return tone.DEFAULT_PEAK
+    return -(-min(max(told, _PEAKS[0]), _PEAKS[1]) // 100) * 100
+
+
 def _matrix(frame: VideoFrame) -> int:
-    if frame.colorspace != _MATRIX_UNKNOWN:
+    if frame.colorspace != _UNKNOWN:
         return frame.colorspace
     if frame.color_primaries == _PRIMARIES_2020:
         return 9
     return _MATRIX_709 if frame.width >= _HD_FROM[0] or frame.height >= _HD_FROM[1] else 6
 
 
-def _is_wide(frame: VideoFrame) -> bool:
-    return frame.color_primaries == _PRIMARIES_2020 or frame.color_trc in {_TRANSFER_PQ, _TRANSFER_HLG}
+def _is_full(frame: VideoFrame) -> bool:
+    return frame.format.is_rgb or frame.color_range == _RANGE_FULL or frame.format.name.startswith("yuvj")
 
 
 def _is_plain(frame: VideoFrame) -> bool:
@@ -162,6 +228,5 @@ def _is_plain(frame: VideoFrame) -> bool:
         frame.format.name == "yuv420p"
         and frame.color_range != _RANGE_FULL
         and _matrix(frame) == _MATRIX_709
-        and not _is_wide(frame)
         and all(plane.line_size > 0 for plane in frame.planes)
     )

@@ -1,67 +1,95 @@
-"""Break a cue into lines of pieces. A piece is what is coloured as one: a word, or a part of text without spaces."""
+"""Break text into lines: where Unicode allows it, as few as fit, evened out.
+
+Source of the places: ICU's line breaking (UAX #14, with dictionaries for Thai, Lao, Khmer, Burmese and phrases for
+Chinese, Japanese, Korean), by icu4py.
+"""
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from icu4py.breakers import CharacterBreaker, LineBreaker
 from msgspec import Struct
 
-from contracts.plan import Cue
+from contracts.plan import Cue, Word
 
-__all__ = ["Line", "Piece", "active_word", "break_lines", "pieces", "reads_right_to_left"]
+__all__ = ["Paragraph", "active_word", "break_lines", "clusters", "paragraphs", "reads_right_to_left", "spoken_word"]
 
-HOLD_US = 300_000
+HOLD_US: Final = 300_000
 """A word stays highlighted through a pause of up to this length before the next one."""
+_LOCALE: Final = "ja@lw=phrase"
+"""Chinese, Japanese and Korean break between phrases; other scripts break as anywhere."""
 
 
-class Piece(Struct, frozen=True):
-    """A part of the text.
+class Paragraph(Struct, frozen=True):
+    """Text between two forced breaks, its white space single spaces.
 
-    word: index into the cue's words; None: no timed word. glued: no space before it. forced: begins a line.
+    owners: of each character the word (index into the cue's) that it is lit with; None: of none. cuts: where a line
+    may begin. rtl: it reads from right to left.
     """
 
     text: str
-    word: int | None = None
-    glued: bool = False
-    forced: bool = False
+    owners: tuple[int | None, ...]
+    cuts: tuple[int, ...]
+    rtl: bool
 
 
-Line = tuple[Piece, ...]
-Measure = Callable[[str], float]
-
-
-def pieces(cue: Cue, *, uppercase: bool = False) -> tuple[Piece, ...]:
-    """Cut a cue's text where its words begin and where it has spaces."""
-    text = cue.text
-    owner = _owners(cue)
-    found: list[Piece] = []
+def paragraphs(text: str, words: tuple[Word, ...] = (), *, uppercase: bool = False) -> tuple[Paragraph, ...]:
+    """Cut a text at its line feeds; blank ones are left out."""
+    owners = _owners(text, words)
+    found: list[Paragraph] = []
     start = 0
-    while start < len(text):
-        if text[start].isspace():
-            start += 1
-            continue
-        end = start + 1
-        while end < len(text) and not text[end].isspace() and not _cuts(owner, end):
-            end += 1
-        before = text[:start]
-        glued = bool(before) and not before[-1].isspace()
-        gap = before[len(before.rstrip()) :]
-        words = [word for word in owner[start:end] if word is not None]
-        shown = text[start:end].upper() if uppercase else text[start:end]
-        found.append(Piece(shown, words[0] if words else None, glued, bool(found) and "\n" in gap))
-        start = end
+    for part in text.split("\n"):
+        shown, owned = _tidied(part, owners[start : start + len(part)], uppercase=uppercase)
+        start += len(part) + 1
+        if shown:
+            cuts = tuple(itertools.accumulate(len(piece) for piece in LineBreaker(shown, _LOCALE)))
+            found.append(Paragraph(shown, tuple(owned), cuts[:-1], reads_right_to_left(shown)))
     return tuple(found)
 
 
-def _owners(cue: Cue) -> list[int | None]:
+def _tidied(text: str, owners: list[int | None], *, uppercase: bool) -> tuple[str, list[int | None]]:
+    """Make white space single and give punctuation the word that it stands at."""
+    shown: list[str] = []
+    owned: list[int | None] = []
+    for start, token in _tokens(text):
+        if shown:
+            shown.append(" ")
+            owned.append(None)
+        own = owners[start : start + len(token)]
+        first = next((word for word in own if word is not None), None)
+        for at, character in enumerate(token):
+            first = own[at] if own[at] is not None else first
+            drawn = character.upper() if uppercase else character
+            shown.append(drawn)
+            owned += [first] * len(drawn)
+    return "".join(shown), owned
+
+
+def _tokens(text: str) -> Iterator[tuple[int, str]]:
+    at = 0
+    for blank, group in itertools.groupby(text, key=_blank):
+        token = "".join(group)
+        if not blank:
+            yield at, token
+        at += len(token)
+
+
+def _blank(character: str) -> bool:
+    return (character.isspace() and character not in "\u00a0\u202f") or unicodedata.category(character) == "Cc"
+
+
+def _owners(text: str, words: tuple[Word, ...]) -> list[int | None]:
     """Return for each character of the text the word that it belongs to. Words that are not in the text own none."""
-    owner: list[int | None] = [None] * len(cue.text)
-    folded, at = cue.text.lower(), 0
-    if len(folded) != len(cue.text):
-        folded = cue.text
-    for index, word in enumerate(cue.words):
+    owner: list[int | None] = [None] * len(text)
+    folded, at = text.lower(), 0
+    if len(folded) != len(text):
+        folded = text
+    for index, word in enumerate(words):
         wanted = word.text.strip()
         place = folded.find(wanted.lower(), at)
         if place < 0 or not wanted:
@@ -71,60 +99,75 @@ def _owners(cue: Cue) -> list[int | None]:
     return owner
 
 
-def _cuts(owner: list[int | None], at: int) -> bool:
-    """Whether another word begins here. Punctuation stays with the word before it."""
-    return owner[at] is not None and owner[at - 1] is not None and owner[at] != owner[at - 1]
+def clusters(text: str) -> Iterator[tuple[int, str]]:
+    """Yield what a reader takes for one character, and where it begins. Source: UAX #29."""
+    at = 0
+    for cluster in CharacterBreaker(text, "en"):
+        yield at, cluster
+        at += len(cluster)
+
+
+def spoken_word(cue: Cue, t_us: int) -> int | None:
+    """Return the index of the last word that has begun."""
+    found = bisect.bisect_right([word.start_us for word in cue.words], t_us) - 1
+    return found if found >= 0 else None
 
 
 def active_word(cue: Cue, t_us: int) -> int | None:
     """Return the index of the word being spoken."""
-    for index in range(len(cue.words) - 1, -1, -1):
-        word = cue.words[index]
-        if word.start_us <= t_us:
-            following = cue.words[index + 1].start_us if index + 1 < len(cue.words) else word.end_us
-            held_us = following if following - word.end_us <= HOLD_US else word.end_us
-            return index if t_us < max(word.end_us, held_us) else None
-    return None
+    index = spoken_word(cue, t_us)
+    if index is None:
+        return None
+    word = cue.words[index]
+    following = cue.words[index + 1].start_us if index + 1 < len(cue.words) else word.end_us
+    held_us = following if following - word.end_us <= HOLD_US else word.end_us
+    return index if t_us < max(word.end_us, held_us) else None
 
 
-def break_lines(parts: tuple[Piece, ...], measure: Measure, max_width: float) -> tuple[Line, ...]:
-    """Break into as few lines as fit, then even out their widths. A piece wider than a line is split."""
-    whole = tuple(part for piece in parts for part in _split(piece, measure, max_width))
-    lines = _greedy(whole, measure, max_width)
+def break_lines(paragraph: Paragraph, advances: Sequence[float], max_width: float) -> tuple[tuple[int, int], ...]:
+    """Break a paragraph into as few lines as fit, then even out their widths.
+
+    Args: advances: of each character, px. Returns: the first character of each line, and the one after its last.
+    """
+    ends = [0.0, *itertools.accumulate(advances)]
+    lines = _greedy(paragraph, ends, max_width)
     low, high = 0.0, max_width
-    while high - low > 2.0:
+    while high - low > 1.0 and len(lines) > 1:
         middle = (low + high) / 2
-        tried = _greedy(whole, measure, middle)
-        if len(tried) == len(lines) and all(_width(line, measure) <= middle for line in tried):
-            high = middle
+        tried = _greedy(paragraph, ends, middle, split=False)
+        if len(tried) == len(lines) and all(ends[end] - ends[start] <= middle for start, end in tried):
+            high, lines = middle, tried
         else:
             low = middle
-    return _greedy(whole, measure, high)
+    return tuple(lines)
 
 
-def _greedy(parts: tuple[Piece, ...], measure: Measure, max_width: float) -> tuple[Line, ...]:
-    lines: list[list[Piece]] = []
-    for piece in parts:
-        if lines and not piece.forced and _width((*lines[-1], piece), measure) <= max_width:
-            lines[-1].append(piece)
+def _greedy(
+    paragraph: Paragraph, ends: Sequence[float], max_width: float, *, split: bool = True
+) -> list[tuple[int, int]]:
+    text = paragraph.text
+    lines: list[tuple[int, int]] = []
+    for start, end in itertools.pairwise((0, *paragraph.cuts, len(text))):
+        stop = start + len(text[start:end].rstrip())
+        if lines and ends[stop] - ends[lines[-1][0]] <= max_width:
+            lines[-1] = (lines[-1][0], stop)
+        elif split and ends[stop] - ends[start] > max_width:
+            lines += _split(text, ends, (start, stop), max_width)
         else:
-            lines.append([piece])
-    return tuple(tuple(line) for line in lines)
+            lines.append((start, stop))
+    return lines
 
 
-def _width(line: Line, measure: Measure) -> float:
-    return measure("".join(("" if at == 0 or piece.glued else " ") + piece.text for at, piece in enumerate(line)))
-
-
-def _split(piece: Piece, measure: Measure, max_width: float) -> Iterator[Piece]:
-    text, glued, forced = piece.text, piece.glued, piece.forced
-    while len(text) > 1 and measure(text) > max_width:
-        cut = max(1, bisect.bisect_right(range(1, len(text)), max_width, key=lambda count: measure(text[:count])))
-        while cut > 1 and unicodedata.combining(text[cut]):
-            cut -= 1
-        yield Piece(text[:cut], piece.word, glued, forced)
-        text, glued, forced = text[cut:], True, False
-    yield Piece(text, piece.word, glued, forced)
+def _split(text: str, ends: Sequence[float], span: tuple[int, int], max_width: float) -> Iterator[tuple[int, int]]:
+    """Cut what is wider than a line between characters."""
+    start, end = span
+    at = start
+    for offset, cluster in clusters(text[start:end]):
+        here = span[0] + offset
+        if here > at and ends[here + len(cluster)] - ends[at] > max_width:
+            yield at, here
+            at = here
+    yield at, end
 
 
 def reads_right_to_left(text: str) -> bool:
