@@ -309,14 +309,20 @@ def dead_drop(number: int, data_dir: Path | None) -> None:
 
 @main.command()
 @click.argument("media", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--preset", default="short", show_default=True, help="Which choices to begin with.")
+@click.option("--preset", default="short", show_default=True, help="short, story, square, wide or plain.")
+@click.option(
+    "--effects", metavar="LIST", help="Instead of the preset's, as in `mirror,zoom:end_scale=1.2`; or `none`."
+)
+@click.option("--style", metavar="NAME", help="How captions look; `ettametta effects` names the styles.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the plan goes [stdout].")
 @click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
 @click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words.")
 @click.option("--author", help="Who made it, for the credit line.")
 @click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file of the words.")
 @click.option("--narrate", is_flag=True, help="Speak the script with a synthetic voice.")
-@click.option("--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt.")
+@click.option(
+    "--captions", "subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt."
+)
 def plan(media: Path, out: Path | None, **options: Any) -> None:
     """Make a render plan for MEDIA. Needs no services."""
     from deploy.offline import make_plan
@@ -333,16 +339,33 @@ def plan(media: Path, out: Path | None, **options: Any) -> None:
 @click.argument("plan_file", metavar="PLAN.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The video to make.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--chunks", type=click.IntRange(1, 64), help="Chunks rendered at a time [one for each core].")
 @_json_option
-def render_(plan_file: Path, out: Path, device: str, as_json: bool) -> None:
-    """Render a plan. Needs no services."""
+def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json: bool) -> None:
+    """Render a plan. Needs no services. The file is the same, however many chunks are rendered at a time."""
     from deploy.offline import render_plan
 
-    rendered = _run(render_plan(plan_file, out, device=device, settings=load_settings(), at=datetime.now(UTC)))
+    work = render_plan(plan_file, out, device=device, workers=chunks, settings=load_settings(), at=datetime.now(UTC))
+    rendered = _run(work)
     if as_json:
         _print_json(rendered)
     else:
         click.echo(str(out))
+
+
+@main.command()
+@click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw all of them into one picture.")
+def effects(sheet: Path | None) -> None:
+    """List the effects, layouts, transitions, overlays and caption styles; or show them on one sheet."""
+    from deploy.effects_sheet import names
+    from deploy.effects_sheet import sheet as draw
+
+    if sheet is not None:
+        draw(sheet)
+        click.echo(str(sheet))
+        return
+    for kind, of in names().items():
+        click.echo(f"{kind:<12}{', '.join(of)}")
 
 
 @main.command()

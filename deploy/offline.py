@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Self
 
 import click
 import msgspec
 
+from actors.editor.effect_list import parse_effects
 from actors.editor.planfile import plan_file
 from actors.ranker.rank_file import Ranked, rank_lines
 from actors.renderer.render import Rendered, render_file
@@ -29,6 +32,8 @@ async def make_plan(
     script: Path | None,
     narrate: bool,
     subtitles: Path | None,
+    effects: str | None,
+    style: str | None,
     settings: Settings,
 ) -> Plan:
     """Make a plan for one file; write it to `out` if given. Raises: Reject."""
@@ -40,6 +45,8 @@ async def make_plan(
         script=script.read_text(encoding="utf-8") if script else "",
         subtitles=subtitles,
         narrate=narrate,
+        effects=parse_effects(effects) if effects is not None else None,
+        style=style,
         settings=settings,
         folder=out.parent if out else None,
     )
@@ -48,7 +55,9 @@ async def make_plan(
     return plan
 
 
-async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Settings, at: datetime) -> Rendered:
+async def render_plan(
+    plan_file: Path, out: Path, *, device: str, workers: int | None, settings: Settings, at: datetime
+) -> Rendered:
     """Render a plan whose source keys are paths. Raises: Reject, naming the element that is wrong."""
     _refuse_unwritable(out)
     try:
@@ -70,14 +79,36 @@ async def render_plan(plan_file: Path, out: Path, *, device: str, settings: Sett
             raise Reject(f"source '{source.id}': there is no file {found}", mend="correct its key")
         return found
 
-    async def progress(done: int, total: int) -> None:
-        click.echo(f"\r{done}/{total} frames", err=True, nl=False)
+    with _Bar() as bar:
+        return await render_file(
+            plan,
+            resolve=resolve,
+            out=out,
+            font_path=settings.font_path,
+            device=device,
+            workers=workers,
+            on_progress=bar.show,
+        )
 
-    rendered = await render_file(
-        plan, resolve=resolve, out=out, font_path=settings.font_path, device=device, on_progress=progress
-    )
-    click.echo("", err=True)
-    return rendered
+
+class _Bar:
+    """A progress bar on a terminal; nothing where stderr is a file or a pipe."""
+
+    def __enter__(self) -> Self:
+        self._bar: Any = None
+        return self
+
+    async def show(self, done: int, total: int) -> None:
+        if self._bar is None:
+            if not sys.stderr.isatty():
+                return
+            self._bar = click.progressbar(length=total, label="rendering", file=sys.stderr, show_pos=True)
+            self._bar.__enter__()
+        self._bar.update(done - self._bar.pos)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
 
 
 def _refuse_unwritable(out: Path | None) -> None:

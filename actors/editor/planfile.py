@@ -10,7 +10,7 @@ from pathlib import Path
 from actors.editor.acquire import file_sha256
 from actors.editor.captions import Captioned, captions_for, voice_rights
 from actors.editor.groq_api import GroqApi, Unanswered
-from actors.editor.planning import Voice, make_plan, preset_named
+from actors.editor.planning import Voice, make_plan, preset_named, style_named
 from actors.editor.probe import probe_file
 from actors.editor.transcribe import transcribe
 from actors.runtime.clock import Clock
@@ -19,7 +19,7 @@ from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from contracts.ids import ObjectKey
 from contracts.media import Probe
-from contracts.plan import Plan
+from contracts.plan import Effect, Plan
 from contracts.rights import RightsRecord, may
 
 __all__ = ["plan_file"]
@@ -33,6 +33,8 @@ async def plan_file(
     script: str = "",
     subtitles: Path | None = None,
     narrate: bool = False,
+    effects: tuple[Effect, ...] | None = None,
+    style: str | None = None,
     settings: Settings,
     folder: Path | None = None,
 ) -> Plan:
@@ -42,6 +44,8 @@ async def plan_file(
     Raises: Reject, saying what is wrong with the media, its rights, or the words given.
     """
     chosen = preset_named(preset)
+    if style is not None:
+        style_named(style)
     verdict = may("derivative", rights, at=datetime.now(UTC))
     if not verdict.allowed:
         raise Reject(f"rights: {verdict.because}", mend="name its licence, and attest it where it is your own")
@@ -69,6 +73,8 @@ async def plan_file(
         preset=chosen,
         cues=made.cues if made else (),
         voice=voice,
+        effects=effects,
+        style=style,
         seed=int(sha256[:8], 16),
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from actors.editor.cues import within
+from actors.editor.styles import SAFE_AREAS, STYLES
 from contracts.errors import Reject
 from contracts.ids import ObjectKey
 from contracts.media import Probe, Rational
@@ -24,7 +25,10 @@ from contracts.plan import (
     Clip,
     Cue,
     Effect,
+    FillCrop,
+    FitInside,
     Flash,
+    Layout,
     Mirror,
     Output,
     Plan,
@@ -35,10 +39,11 @@ from contracts.plan import (
 )
 from contracts.rights import RightsRecord
 
-__all__ = ["PRESETS", "Preset", "Voice", "make_plan", "output_rate", "preset_named"]
+__all__ = ["PRESETS", "Preset", "Voice", "make_plan", "output_rate", "preset_named", "style_named"]
 
 DEFAULT_RATE: Final = Rational(30, 1)
 MAX_FPS: Final = 60
+HOUR_US: Final = 3600 * 1_000_000
 _RATES: Final = tuple(
     Rational(*pair)
     for pair in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1), (60000, 1001), (60, 1))
@@ -50,26 +55,43 @@ SOURCE, VOICE = "source", "voice"
 class Preset(Struct, frozen=True, kw_only=True):
     """A named set of choices.
 
-    max_duration_us: the beginning of the source up to this length is used; interrupt_every_us: interval of punch-ins
-    and flashes, 0 for none; punch_scales: one is drawn by the seed; ducked_db: level of the source under a voice.
+    layout: of a source that does not have the frame's shape; max_duration_us: the beginning of the source up to this
+    length is used; interrupt_every_us: interval of punch-ins and flashes, 0 for none; punch_scales: one is drawn by
+    the seed; ducked_db: change of the source's level while a voice speaks; style, safe: names in `styles`.
     """
 
+    width_px: int = 1080
+    height_px: int = 1920
+    layout: Layout = FillCrop()
     max_duration_us: int = 60_000_000
     mirror: bool = False
     zoom_to: float = 1.0
     interrupt_every_us: int = 0
     punch_scales: tuple[float, ...] = (1.15,)
     ducked_db: float = -16.0
-    captions: CaptionStyle = CaptionStyle()
+    style: str = "outline"
+    safe: str = "none"
 
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
-        "short": Preset(mirror=True, zoom_to=1.1, interrupt_every_us=3_000_000, punch_scales=(1.12, 1.15, 1.18)),
-        "plain": Preset(),
+        "short": Preset(
+            mirror=True,
+            zoom_to=1.1,
+            interrupt_every_us=3_000_000,
+            punch_scales=(1.12, 1.15, 1.18),
+            safe="youtube_shorts",
+        ),
+        "story": Preset(layout=FitInside(), zoom_to=1.06, style="boxed", safe="story"),
+        "square": Preset(height_px=1080),
+        "wide": Preset(
+            width_px=1920, height_px=1080, layout=FitInside(), max_duration_us=12 * HOUR_US, style="two_line"
+        ),
+        "plain": Preset(style="plain"),
     }
 )
-"""`short`: the first minute, mirrored, slow zoom, an interrupt every 3 s. `plain`: the first minute, only cropped."""
+"""`short`: portrait, mirrored, a slow zoom, an interrupt every 3 s. `story`: portrait, the whole picture before its own
+blur. `square` and `plain` (portrait): only cropped. `wide`: landscape, whole, at full length. All others: a minute."""
 
 
 class Voice(Struct, frozen=True, kw_only=True):
@@ -97,12 +119,15 @@ def make_plan(
     preset: Preset,
     cues: Sequence[Cue] = (),
     voice: Voice | None = None,
+    effects: tuple[Effect, ...] | None = None,
+    style: str | None = None,
     seed: int = 0,
 ) -> Plan:
     """Return the plan of one video.
 
-    Args: cues: in time from the source's first frame, or from the start of the voice if there is one.
-    Raises: Reject if the voice is longer than the preset allows.
+    Args: cues: in time from the source's first frame, or from the start of the voice if there is one; effects, style:
+    instead of the preset's.
+    Raises: Reject if the voice is longer than the preset allows, or if there is no such style.
     """
     draw = random.Random(seed)  # noqa: S311  # a creative choice, no secret
     clips = _clips(probe.duration_us, preset, voice)
@@ -111,7 +136,7 @@ def make_plan(
     sources = [PlanSource(id=SOURCE, key=key, sha256=sha256, rights=rights)]
     audio = []
     if probe.audio is not None:
-        audio.append(AudioTrack(source=SOURCE, gain_db=preset.ducked_db if voice else 0.0))
+        audio.append(AudioTrack(source=SOURCE, duck_db=preset.ducked_db if voice else 0.0))
     if voice is not None:
         sources.append(PlanSource(id=VOICE, key=voice.key, sha256=voice.sha256, rights=voice.rights))
         audio.append(AudioTrack(source=VOICE, role="voice"))
@@ -119,13 +144,25 @@ def make_plan(
         sources=tuple(sources),
         clips=clips,
         audio=tuple(audio),
-        effects=_effects(preset, length_us, draw),
-        captions=Captions(cues=shown, style=preset.captions) if shown else None,
-        output=Output(fps=output_rate(probe.video.fps)),
+        effects=_effects(preset, length_us, draw) if effects is None else effects,
+        captions=Captions(cues=shown, style=style_named(style or preset.style)) if shown else None,
+        output=Output(
+            width_px=preset.width_px,
+            height_px=preset.height_px,
+            fps=output_rate(probe.video.fps),
+            safe=SAFE_AREAS[preset.safe],
+        ),
         seed=seed,
     )
     check(plan)
     return plan
+
+
+def style_named(name: str) -> CaptionStyle:
+    """Return a caption style. Raises: Reject, naming those that there are."""
+    if name not in STYLES:
+        raise Reject(f"there is no caption style '{name}'", mend=f"known: {', '.join(STYLES)}")
+    return STYLES[name]
 
 
 def output_rate(source: Rational) -> Rational:
@@ -149,7 +186,7 @@ def _clips(source_us: int, preset: Preset, voice: Voice | None) -> tuple[Clip, .
     clips = []
     while left_us > 0:
         taken = min(left_us, source_us)
-        clips.append(Clip(source=SOURCE, start_us=0, end_us=taken))
+        clips.append(Clip(source=SOURCE, start_us=0, end_us=taken, layout=preset.layout))
         left_us -= taken
     return tuple(clips)
 

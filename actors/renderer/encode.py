@@ -1,89 +1,119 @@
-"""Encode and mux: H.264 and AAC in MP4, index first, nothing in it that the plan does not say.
+"""Encode: the picture of one chunk, or the whole sound, each into a small MP4 of its own.
 
-Output bytes depend on the thread count of x264, so it is fixed and never taken from the machine.
+Output bytes depend on an encoder's thread count, so every encoder runs on one thread: cores are filled with chunks.
+Every chunk is made with the same parameters and starts with an IDR picture; GOPs are closed. So chunks can be joined.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.video.frame import VideoFrame
 
+from actors.renderer.chunks import gop_frames
 from actors.renderer.sound.mix import Samples
 from actors.renderer.timeline import SAMPLE_RATE_HZ
 from contracts.plan import Output
 
-__all__ = ["AAC_FRAME", "Writer"]
+__all__ = ["AAC_FRAME", "BT709", "LIMITED", "PictureWriter", "SoundWriter"]
 
-ENCODER_THREADS: Final = 3
-"""Frame threads. Measured on 2 cores: 3 is fastest."""
 AAC_FRAME: Final = 1024
-GOP_S: Final = 2
-_BT709: Final = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709
-_LIMITED: Final = 1  # AVCOL_RANGE_MPEG
+BT709: Final = 1  # AVCOL_PRI_BT709, AVCOL_TRC_BT709, AVCOL_SPC_BT709
+LIMITED: Final = 1  # AVCOL_RANGE_MPEG
+_PLAIN: Final = {"fflags": "+bitexact"}
 
 
-class Writer:
-    """One output file being written."""
+class _Writer:
+    """One file of one stream; left by an error, it is closed unfinished."""
 
-    def __init__(self, path: Path, output: Output, *, audio: bool) -> None:
+    def __init__(self, path: Path) -> None:
+        self._container = av.open(f"file:{path.absolute()}", "w", format="mp4", options=_PLAIN)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._container.close()
+
+    def _flush(self) -> None:
+        raise NotImplementedError
+
+
+class PictureWriter(_Writer):
+    """The frames of one chunk, counted from 0."""
+
+    def __init__(self, path: Path, output: Output) -> None:
+        super().__init__(path)
         fps = Fraction(output.fps.num, output.fps.den)
-        self._container = av.open(
-            f"file:{path.absolute()}",
-            "w",
-            format=output.container,
-            options={"movflags": "+faststart", "fflags": "+bitexact"},
+        h264 = output.video_codec == "h264"
+        stream = self._container.add_stream(
+            "libx264" if h264 else "libx265", rate=fps, options=_h264(output) if h264 else _hevc(output)
         )
-        video = self._container.add_stream(
-            "libx264",
-            rate=fps,
-            options={"preset": output.preset, "crf": str(output.crf), "g": str(max(1, round(fps * GOP_S)))},
-        )
-        video.width, video.height, video.pix_fmt = output.width_px, output.height_px, "yuv420p"
-        context = video.codec_context
+        stream.width, stream.height, stream.pix_fmt = output.width_px, output.height_px, "yuv420p"
+        context = stream.codec_context
         context.time_base = 1 / fps
-        context.thread_count = ENCODER_THREADS
-        context.thread_type = "FRAME"
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
-        context.color_range = _LIMITED
-        self._video = video
+        context.thread_count = 1
+        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_range = LIMITED
+        if not h264:
+            context.codec_tag = "hvc1"  # what Apple's players ask for
+        self._stream = stream
         self._time_base = 1 / fps
-        self._audio: AudioStream | None = None
-        if audio:
-            self._audio = self._container.add_stream("aac", rate=output.sample_rate_hz)
-            self._audio.layout = "stereo"
-            self._audio.bit_rate = output.audio_bitrate_bps
-            self._audio.codec_context.flags |= Flags.bitexact
+        self._number = 0
+
+    def write(self, frame: VideoFrame) -> None:
+        """Encode the next frame. Its memory may be used again as soon as this returns: the encoder copies it."""
+        frame.pts, frame.time_base = self._number, self._time_base
+        self._number += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def _flush(self) -> None:
+        self._container.mux(self._stream.encode(None))
+
+
+def _h264(output: Output) -> dict[str, str]:
+    return {"preset": output.preset, "crf": str(output.crf), "g": str(gop_frames(output.fps))}
+
+
+def _hevc(output: Output) -> dict[str, str]:
+    keyint = gop_frames(output.fps)
+    one_thread = "pools=none:frame-threads=1:log-level=none:info=0"
+    return {
+        "preset": output.preset,
+        "crf": str(output.crf),
+        "x265-params": f"{one_thread}:keyint={keyint}:open-gop=0:repeat-headers=0",
+    }
+
+
+class SoundWriter(_Writer):
+    """The whole sound, 48 kHz stereo AAC."""
+
+    def __init__(self, path: Path, output: Output) -> None:
+        super().__init__(path)
+        self._stream = self._container.add_stream("aac", rate=output.sample_rate_hz)
+        self._stream.layout = "stereo"
+        self._stream.bit_rate = output.audio_bitrate_bps
+        self._stream.codec_context.flags |= Flags.bitexact
         self._samples = 0
 
-    def picture(self, frame: VideoFrame, number: int) -> None:
-        """Encode frame `number`. Its memory may be used again as soon as this returns: x264 copies it."""
-        frame.pts, frame.time_base = number, self._time_base
-        self._container.mux(self._video.encode(frame))
-
-    def sound(self, samples: Samples) -> None:
+    def write(self, samples: Samples) -> None:
         """Encode a block: AAC_FRAME samples, or fewer at the very end."""
-        assert self._audio is not None
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
         frame.sample_rate = SAMPLE_RATE_HZ
         frame.pts, frame.time_base = self._samples, Fraction(1, SAMPLE_RATE_HZ)
         self._samples += samples.shape[1]
-        self._container.mux(self._audio.encode(frame))
+        self._container.mux(self._stream.encode(frame))
 
-    def finish(self) -> None:
-        """Write what is still inside the encoders, and the index."""
-        self._container.mux(self._video.encode(None))
-        if self._audio is not None:
-            self._container.mux(self._audio.encode(None))
-        self._container.close()
-
-    def abandon(self) -> None:
-        """Let go of the file without finishing it."""
-        self._container.close()
+    def _flush(self) -> None:
+        self._container.mux(self._stream.encode(None))

@@ -1,215 +1,164 @@
-"""The CPU engine: decode, transform and encode in three threads, with bounded queues and reused frames.
+"""The CPU engine: chunks of a plan are decoded, drawn and encoded in three threads, with bounded queues.
 
-Everything stays in 4:2:0 planes from decoder to encoder. Memory does not depend on the length of the plan.
+Everything stays in 4:2:0 planes from decoder to encoder, frames are used again, and memory does not depend on the
+length of the plan. One run of the threads makes chunk after chunk: where one follows on the other, reading goes on.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import ctypes
+import math
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import av.error
 import cv2
-import numpy as np
 from av.video.frame import VideoFrame
+from msgspec.structs import replace
 
 from actors.renderer import gate
 from actors.renderer.channel import Channel, Stopped
-from actors.renderer.draw.effects import Moment, moment
-from actors.renderer.draw.geometry import CHROMA_LEFT, LUMA, Fit, plane_map, shrunk, view, warp
-from actors.renderer.encode import AAC_FRAME, Writer
-from actors.renderer.job import ENGINE, Progressed, Rendered, RenderRequest
+from actors.renderer.chunkfile import ChunkFacts, Shown, SoundFacts, seal
+from actors.renderer.chunks import Chunk, sound_key
+from actors.renderer.draw.cpu import CpuCanvas
+from actors.renderer.draw.looks import look_of, read_cube
+from actors.renderer.draw.scene import Director, Shape
+from actors.renderer.encode import AAC_FRAME, PictureWriter, SoundWriter
+from actors.renderer.job import ENGINE, FontFile, Made
+from actors.renderer.join import kept_as
 from actors.renderer.sound.mix import Mixer
-from actors.renderer.source.media import Tally, why
+from actors.renderer.sound.trim import Trim, settled
 from actors.renderer.source.picture import Picture, planes_of
 from actors.renderer.source.video import ClipReader, first_frame_us
-from actors.renderer.text.captions import CaptionTrack, blend
-from actors.renderer.timeline import Span, frame_count, frame_time_us, samples_of_frames, spans
+from actors.renderer.text.stamps import blend
+from actors.renderer.text.texts import Texts
+from actors.renderer.timeline import (
+    Span,
+    Strip,
+    frame_count,
+    frame_time_us,
+    samples_of_frames,
+    spans,
+    wanted_us,
+)
+from actors.runtime.damage import Tally, why
 from contracts.errors import Reject
-from contracts.plan import Clip, FillCrop, Plan, check, duration_us
+from contracts.plan import Grade, Image, Loudness, Plan, duration_us
 
-__all__ = ["DECODER_THREADS", "Compositor", "render"]
+__all__ = ["Materials", "Target", "render_chunks", "render_sound"]
 
-DECODER_THREADS: Final = max(2, min(4, os.cpu_count() or 2))
-"""Frame threads of a source's decoder; they do not change what is decoded."""
-QUEUE_FRAMES: Final = 4
-PROGRESS_EVERY_S: Final = 1.0
-USABLE_SHARE: Final = 0.5
-"""Least share of what a plan asks of its sources that must decode; below it the source is refused, not held still."""
-_WHITE_LUMA: Final = 235
-_GREY_CHROMA: Final = 128
+_C: Final = ctypes.CDLL(None)
+DECODER_THREADS: Final = 1
+"""Of each source's decoder; cores are filled with chunks. It does not change what is decoded."""
+QUEUE_FRAMES: Final = 2
+TELL_EVERY_FRAMES: Final = 10
+
+
+class Materials(NamedTuple):
+    """What a plan is rendered from. paths: local file of each plan source, by source id."""
+
+    plan: Plan
+    paths: dict[str, Path]
+    fonts: tuple[FontFile, ...] = ()
+
+
+class Target(NamedTuple):
+    """A chunk to be made. part: file that is written; out: what it is renamed to when it is checked.
+
+    failed: what it is renamed to if it fails its check.
+    """
+
+    chunk: Chunk
+    part: Path
+    out: Path
+    failed: Path
 
 
 class _Shown(NamedTuple):
     number: int
-    clip: Clip
-    picture: Picture
+    strips: tuple[Strip, ...]
+    pictures: tuple[Picture, ...]
 
 
 class _Drawn(NamedTuple):
-    number: int
     frame: VideoFrame
+    signature: bytes
 
 
-def render(request: RenderRequest, progress: Callable[[Progressed], None]) -> Rendered:
-    """Render a plan to `request.out`, which appears only when it is complete and checked.
+class _Account(NamedTuple):
+    """What became of reading the sources of a chunk, source time."""
 
-    Raises: Reject if a source cannot be used; gate.GateFailed if the output is not what was planned.
+    asked_us: int
+    usable_us: int
+    tally: Tally
+
+
+class _End(NamedTuple):
+    """Follows the last frame of a chunk."""
+
+    account: _Account
+    shown: tuple[Shown, ...] = ()
+
+
+def render_chunks(
+    materials: Materials,
+    coming: Callable[[], Target | None],
+    done: Callable[[Target, Made], None],
+    tell: Callable[[int], None],
+) -> None:
+    """Make the chunks that `coming` names, one after the other; each file appears only when it is checked.
+
+    Args: coming: is asked ahead of time, from another thread; tell: gets numbers of frames that are newly done.
+    Raises: Reject if a source cannot be used; gate.GateFailed if a chunk is not what was drawn.
     """
-    check(request.plan)
     cv2.setNumThreads(1)
-    part = Path(request.part)
-    try:
-        notes = _Render(request, progress).write(part)
-        plan = request.plan
-        frames = frame_count(duration_us(plan), plan.output.fps)
-        expected = gate.Expected(
-            width_px=plan.output.width_px,
-            height_px=plan.output.height_px,
-            fps=plan.output.fps,
-            frames=frames,
-            audio=bool(plan.audio),
-        )
-        length_us = gate.check_file(part, expected, threads=DECODER_THREADS)
-        with part.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        size_bytes = part.stat().st_size
-        part.replace(request.out)
-    finally:
-        part.unlink(missing_ok=True)
-    return Rendered(
-        width_px=plan.output.width_px,
-        height_px=plan.output.height_px,
-        duration_us=length_us,
-        frames=frames,
-        has_audio=bool(plan.audio),
-        sha256=sha256,
-        size_bytes=size_bytes,
-        engine=ENGINE,
-        notes=notes,
-    )
+    _Run(materials, coming).write(done, tell)
 
 
-class Compositor:
-    """Draws output frames: one resampling per plane, then flash, then captions on top."""
-
-    def __init__(self, plan: Plan, captions: CaptionTrack | None) -> None:
-        self._plan = plan
-        self._captions = captions
-        self._total_us = duration_us(plan)
-        self._fit: tuple[object, Fit] | None = None
-        self._flash: tuple[float, np.ndarray, np.ndarray] | None = None
-
-    def draw(self, picture: Picture, clip: Clip, number: int, out: VideoFrame) -> None:
-        """Draw output frame `number` of `picture` into `out`, in place."""
-        t_us = frame_time_us(number, self._plan.output.fps)
-        state = moment(self._plan.effects, t_us, self._total_us)
-        planes = planes_of(out)
-        self._place(picture, clip, state, planes)
-        if state.white > 0:
-            self._whiten(state.white, planes)
-        stamp = self._captions.at(t_us) if self._captions is not None else None
-        if stamp is not None:
-            blend(planes, stamp)
-
-    def _place(
-        self, picture: Picture, clip: Clip, state: Moment, out: tuple[np.ndarray, np.ndarray, np.ndarray]
-    ) -> None:
-        fit = self._fitted(picture, clip)
-        to_source = view(fit, scale=state.scale, mirrored=state.mirrored)
-        for at, (source, target) in enumerate(zip(picture.planes, out, strict=True)):
-            small, factor = shrunk(source, fit.scale * state.scale)
-            index_map = plane_map(
-                to_source,
-                source_site=LUMA if at == 0 else picture.chroma_site,
-                out_site=LUMA if at == 0 else CHROMA_LEFT,
-                shrink=factor,
-            )
-            warp(small, index_map, target)
-
-    def _fitted(self, picture: Picture, clip: Clip) -> Fit:
-        key = (picture.shape, clip.layout)
-        if self._fit is None or self._fit[0] != key:
-            output = self._plan.output
-            assert isinstance(clip.layout, FillCrop)
-            fit = Fit.fill(
-                (picture.width_px, picture.height_px),
-                (output.width_px, output.height_px),
-                clip.layout,
-                aspect=picture.aspect,
-                turn=picture.turn,
-            )
-            self._fit = key, fit
-        return self._fit[1]
-
-    def _whiten(self, white: float, planes: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        if self._flash is None or self._flash[0] != white:
-            levels = np.arange(256)
-            self._flash = (
-                white,
-                np.rint(levels + white * (_WHITE_LUMA - levels)).astype(np.uint8),
-                np.rint(levels + white * (_GREY_CHROMA - levels)).astype(np.uint8),
-            )
-        _, luma, chroma = self._flash
-        for at, plane in enumerate(planes):
-            cv2.LUT(plane, luma if at == 0 else chroma, dst=plane)
-
-
-class _Render:
+class _Run:
     """One run of the three threads."""
 
-    def __init__(self, request: RenderRequest, progress: Callable[[Progressed], None]) -> None:
-        self._plan = request.plan
-        self._progress = progress
-        self._paths = {name: Path(path) for name, path in request.paths.items()}
-        output, captions = request.plan.output, request.plan.captions
-        track = None
-        if captions is not None and captions.cues:
-            if request.font is None:
-                raise Reject("the plan has captions and no font was found", mend="set FONT_PATH to a .ttf or .otf file")
-            track = CaptionTrack(captions, request.font, output.width_px, output.height_px)
-        self._compositor = Compositor(request.plan, track)
-        self._zeros_us = {
-            source: first_frame_us(self._paths[source])
-            for source in dict.fromkeys(clip.source for clip in request.plan.clips)
-        }
-        self._usable_us = 0
-        self._tally = Tally()
-        self._shown: Channel[_Shown] = Channel(QUEUE_FRAMES)
-        self._drawn: Channel[_Drawn] = Channel(QUEUE_FRAMES)
+    def __init__(self, materials: Materials, coming: Callable[[], Target | None]) -> None:
+        plan = self._plan = materials.plan
+        self._coming = coming
+        self._reading = _Reading(materials)
+        tables = {name: read_cube(materials.paths[name], name) for name in _tables(plan)}
+        self._director = Director(plan, lambda grades: look_of(grades, tables))
+        self._canvas = CpuCanvas(plan.output.width_px, plan.output.height_px)
+        images = {shown.source: materials.paths[shown.source] for shown in plan.overlays if isinstance(shown, Image)}
+        self._texts = Texts(plan, materials.fonts, images)
+        # A chunk's target, its frames, its end.
+        self._shown: Channel[Target | _Shown | _End] = Channel(QUEUE_FRAMES)
+        self._drawn: Channel[Target | _Drawn | _End] = Channel(QUEUE_FRAMES)
         self._spare: Channel[VideoFrame] = Channel(QUEUE_FRAMES + 3)
 
-    def write(self, path: Path) -> tuple[str, ...]:
-        """Write the file; return what a person should know about the sources. Raises: Reject."""
+    def write(self, done: Callable[[Target, Made], None], tell: Callable[[int], None]) -> None:
+        """Make all chunks. Raises: Reject, gate.GateFailed."""
         output = self._plan.output
         for _ in range(QUEUE_FRAMES + 2):
             self._spare.put(VideoFrame(output.width_px, output.height_px, "yuv420p"))
         threads = [
-            threading.Thread(target=self._run, args=(stage, channel), name=stage.__name__, daemon=True)
+            threading.Thread(target=self._stage, args=(stage, channel), name=stage.__name__, daemon=True)
             for stage, channel in ((self._decode, self._shown), (self._draw, self._drawn))
         ]
         for thread in threads:
             thread.start()
+        coming = iter(self._drawn)
         try:
-            notes = self._encode(path)
+            for target in coming:
+                assert isinstance(target, Target)
+                done(target, self._encode(target, coming, tell))
         finally:
             for channel in (self._shown, self._drawn, self._spare):
                 channel.stop()
             for thread in threads:
                 thread.join()
-        self._judge()
-        if self._tally.damaged:
-            notes = (f"{self._tally.damaged} packets of the picture are damaged{self._tally.detail}", *notes)
-        return notes
+            self._reading.close()
 
-    def _run(self, stage: Callable[[], None], channel: Channel[_Shown] | Channel[_Drawn]) -> None:
+    def _stage(self, stage: Callable[[], None], channel: Channel[Any]) -> None:
         try:
             stage()
         except Stopped:
@@ -220,75 +169,280 @@ class _Render:
             channel.end()
 
     def _decode(self) -> None:
-        for span in spans(self._plan):
-            if span.first_frame < span.end_frame:
-                for number, picture in self._pictures(span):
-                    self._shown.put(_Shown(number, span.clip, picture))
+        at = -1
+        while (target := self._coming()) is not None:
+            chunk = target.chunk
+            if chunk.first_frame != at:
+                self._reading.close()
+            self._shown.put(target)
+            for number in range(chunk.first_frame, chunk.end_frame):
+                strips = self._director.strips(number)
+                self._shown.put(_Shown(number, strips, self._reading.pictures(number, strips)))
+            self._shown.put(_End(self._reading.account()))
+            at = chunk.end_frame
 
-    def _pictures(self, span: Span) -> Iterator[tuple[int, Picture]]:
-        source, fps = span.clip.source, self._plan.output.fps
-        reader = ClipReader(self._paths[source], zero_us=self._zeros_us[source], threads=DECODER_THREADS)
-        number = span.first_frame
+    def _draw(self) -> None:
+        fps = self._plan.output.fps
+        sources = _Sources()
+        for shown in self._shown:
+            if isinstance(shown, Target):
+                self._drawn.put(shown)
+            elif isinstance(shown, _End):
+                self._drawn.put(shown._replace(shown=sources.taken()))
+            else:
+                frame = self._spare.get()
+                sources.note(shown)
+                shapes = tuple(Shape(one.width_px, one.height_px, one.aspect, one.turn) for one in shown.pictures)
+                self._canvas.draw(self._director.recipe(shown.number, shapes), shown.pictures, frame)
+                planes = planes_of(frame)
+                for stamp in self._texts.at(frame_time_us(shown.number, fps)):
+                    blend(planes, stamp)
+                self._drawn.put(_Drawn(frame, gate.signature(planes[0]).tobytes()))
+
+    def _encode(self, target: Target, coming: Iterator[Target | _Drawn | _End], tell: Callable[[int], None]) -> Made:
+        """Write, check and seal one chunk."""
+        signatures = bytearray()
+        count = 0
+        with PictureWriter(target.part, self._plan.output) as writer:
+            for drawn in coming:
+                if not isinstance(drawn, _Drawn):
+                    break
+                writer.write(drawn.frame)
+                signatures += drawn.signature
+                self._spare.put(drawn.frame)
+                count += 1
+                if count % TELL_EVERY_FRAMES == 0:
+                    tell(TELL_EVERY_FRAMES)
+        assert isinstance(drawn, _End)
+        _give_back_memory()
+        tell(count % TELL_EVERY_FRAMES)
         try:
-            for picture in reader.pictures(
-                span.wanted_us(fps), start_us=span.clip.start_us, early_us=frame_time_us(1, fps) // 4
-            ):
-                yield number, picture
-                number += 1
+            digest, delay = gate.check_chunk(target.part, self._plan.output, gate.signatures_of(bytes(signatures)))
+        except gate.GateFailed as error:
+            raise gate.GateFailed(f"{error}{kept_as(target.part, target.failed)}") from error
+        account = drawn.account
+        facts = ChunkFacts(
+            key=target.chunk.key,
+            engine=ENGINE,
+            first_frame=target.chunk.first_frame,
+            frames=count,
+            delay=delay,
+            packets_sha256=digest,
+            signatures=bytes(signatures),
+            shown=drawn.shown,
+            asked_us=account.asked_us,
+            usable_us=account.usable_us,
+            whole=account.tally.whole,
+            damaged=account.tally.damaged,
+            last_error=account.tally.last_error,
+        )
+        return _stored(target.part, target.out, facts)
+
+
+def _give_back_memory() -> None:
+    """Return what the encoder has freed to the system, where the C library keeps it: the check needs its own."""
+    if sys.platform == "linux" and hasattr(_C, "malloc_trim"):
+        _C.malloc_trim(0)
+
+
+def _tables(plan: Plan) -> set[str]:
+    return {effect.table.source for effect in plan.effects if isinstance(effect, Grade) and effect.table is not None}
+
+
+def _stored(part: Path, out: Path, facts: ChunkFacts | SoundFacts) -> Made:
+    sha256 = seal(part, facts)
+    size_bytes = part.stat().st_size
+    part.replace(out)
+    return Made(sha256=sha256, size_bytes=size_bytes, notes=facts.notes if isinstance(facts, SoundFacts) else ())
+
+
+class _Sources:
+    """Signatures of the sources that a chunk shows, before effects."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, int], tuple[int, bytearray]] = {}
+        self._last: dict[tuple[int, int], tuple[Picture, bytes]] = {}
+
+    def note(self, shown: _Shown) -> None:
+        last = self._last
+        self._last = {}
+        for strip, picture in zip(shown.strips, shown.pictures, strict=True):
+            key = strip.clip, strip.pane
+            same = last.get(key)
+            if same is None or same[0] is not picture:
+                same = picture, gate.signature(picture.planes[0]).tobytes()
+            self._last[key] = same
+            self._seen.setdefault(key, (shown.number, bytearray()))[1].extend(same[1])
+
+    def taken(self) -> tuple[Shown, ...]:
+        """Return what was noted and begin anew."""
+        seen, self._seen = self._seen, {}
+        return tuple(
+            Shown(clip=clip, pane=pane, first_frame=first, signatures=bytes(data))
+            for (clip, pane), (first, data) in seen.items()
+        )
+
+
+# Reading --------------------------------------------------------------------------------------------
+
+
+class _Reading:
+    """The sources that are being read, each from the first moment that was asked of it."""
+
+    def __init__(self, materials: Materials) -> None:
+        self._materials = materials
+        self._spans = spans(materials.plan)
+        self._zeros = Zeros(materials.paths)
+        self._open: dict[Strip, _Strip] = {}
+        self._asked_us = self._usable_us = 0
+        self._tally = Tally()
+
+    def pictures(self, number: int, strips: tuple[Strip, ...]) -> tuple[Picture, ...]:
+        """Return the pictures of a frame; frames come in order. Raises: Reject."""
+        for strip in [strip for strip in self._open if strip not in strips]:
+            self._close(strip)
+        return tuple(self._of(strip, number).next() for strip in strips)
+
+    def _of(self, strip: Strip, number: int) -> _Strip:
+        if strip not in self._open:
+            zero_us = self._zeros.of(strip.source)
+            span = self._spans[strip.clip]
+            self._open[strip] = _Strip(self._materials, span, strip, zero_us=zero_us, number=number)
+        return self._open[strip]
+
+    def account(self) -> _Account:
+        """Return what was read since the last account."""
+        for strip in self._open.values():
+            self._count(strip)
+        found = _Account(self._asked_us, self._usable_us, self._tally)
+        self._asked_us, self._usable_us, self._tally = 0, 0, Tally()
+        return found
+
+    def close(self) -> None:
+        """Let all sources go."""
+        for strip in list(self._open):
+            self._close(strip)
+
+    def _close(self, strip: Strip) -> None:
+        reading = self._open.pop(strip)
+        self._count(reading)
+        reading.close()
+
+    def _count(self, strip: _Strip) -> None:
+        asked_us, usable_us, tally = strip.account()
+        self._asked_us += asked_us
+        self._usable_us += usable_us
+        self._tally.add(tally)
+
+
+class Zeros:
+    """The time of each source's first frame, found when it is first asked for."""
+
+    def __init__(self, paths: dict[str, Path]) -> None:
+        self._paths = paths
+        self._found: dict[str, int] = {}
+
+    def of(self, source: str) -> int:
+        """Return it, microseconds on the container's clock. Raises: Reject."""
+        if source not in self._found:
+            self._found[source] = first_frame_us(self._paths[source])
+        return self._found[source]
+
+
+class _Strip:
+    """One strip being read from one frame of the output on."""
+
+    def __init__(self, materials: Materials, span: Span, strip: Strip, *, zero_us: int, number: int) -> None:
+        plan, path = materials.plan, materials.paths[strip.source]
+        fps = plan.output.fps
+        self._source = strip.source
+        self._frame_us = frame_time_us(1, fps)
+        self._wanted = wanted_us(span, strip, range(number, span.end_frame), plan)
+        first_us = next(wanted_us(span, strip, range(number, number + 1), plan))
+        self._since_us = self._at_us = first_us
+        self._reader = ClipReader(path, zero_us=zero_us, threads=DECODER_THREADS)
+        coming = self._reader.pictures(self._noted(), start_us=first_us, early_us=self._frame_us // 4)
+        self._pictures = cast(Generator[Picture, None, None], coming)
+        self._counted = Tally()
+
+    def _noted(self) -> Iterator[int]:
+        for wanted in self._wanted:
+            self._at_us = wanted
+            yield wanted
+
+    def next(self) -> Picture:
+        """Return the next frame's picture. Raises: Reject."""
+        try:
+            picture = next(self._pictures, None)
         except av.error.MemoryError:
             raise
         except av.error.FFmpegError as error:
-            raise Reject(f"source {source} cannot be read ({why(error)})", mend="the file is damaged") from error
-        self._usable_us += max(0, min(span.clip.end_us, reader.reached_us) - span.clip.start_us)
-        self._tally.add(reader.tally)
-        if number < span.end_frame:
-            raise Reject(f"source {source}: no frame of the clip can be decoded", mend="the file is damaged or cut off")
+            raise Reject(f"source {self._source} cannot be read ({why(error)})", mend="the file is damaged") from error
+        if picture is None:
+            raise Reject(
+                f"source {self._source}: no frame of the clip can be decoded", mend="the file is damaged or cut off"
+            )
+        return picture
 
-    def _draw(self) -> None:
-        for number, clip, picture in self._shown:
-            frame = self._spare.get()
-            self._compositor.draw(picture, clip, number, frame)
-            self._drawn.put(_Drawn(number, frame))
+    def account(self) -> tuple[int, int, Tally]:
+        """Return how much source time was asked for and could be shown since the last account."""
+        end_us = self._at_us + self._frame_us
+        asked_us = end_us - self._since_us
+        reached_us = self._reader.reached_us
+        usable_us = asked_us if reached_us > self._at_us else max(0, reached_us - self._since_us)
+        self._since_us = end_us
+        fresh = Tally()
+        fresh.add(self._reader.tally)
+        fresh.whole -= self._counted.whole
+        fresh.patched -= self._counted.patched
+        fresh.failed -= self._counted.failed
+        self._counted.add(fresh)
+        return asked_us, usable_us, fresh
 
-    def _encode(self, path: Path) -> tuple[str, ...]:
-        plan = self._plan
-        total = frame_count(duration_us(plan), plan.output.fps)
-        samples = samples_of_frames(total, plan.output.fps) if plan.audio else 0
-        mixer = Mixer(plan, samples, self._paths, self._zeros_us)
-        writer = Writer(path, plan.output, audio=bool(plan.audio))
-        mixed = 0
-        told_at = time.monotonic()
+    def close(self) -> None:
+        self._pictures.close()
+
+
+# Sound ----------------------------------------------------------------------------------------------
+
+
+def render_sound(materials: Materials, *, part: Path, out: Path, failed: Path) -> Made:
+    """Write the whole sound of a plan to a file that appears only when it is checked.
+
+    Raises: Reject; gate.GateFailed if the sound is not as planned.
+    """
+    plan = materials.plan
+    key = sound_key(plan)
+    assert key is not None
+    samples = samples_of_frames(frame_count(duration_us(plan), plan.output.fps), plan.output.fps)
+    zeros = Zeros(materials.paths)
+    zeros_us = {track.source: zeros.of(track.source) for track in plan.audio if track.role == "clips"}
+    notes: tuple[str, ...] = ()
+    mixed_lufs = -math.inf
+
+    def write(trim: Trim) -> float:
+        nonlocal notes, mixed_lufs
+        mixer = Mixer(plan, samples, materials.paths, zeros_us, trim=trim)
         try:
-            for number, frame in self._drawn:
-                writer.picture(frame, number)
-                self._spare.put(frame)
-                due = samples if number == total - 1 else samples_of_frames(number + 1, plan.output.fps)
-                while mixed < samples and (mixed < due):
-                    count = min(AAC_FRAME, samples - mixed)
-                    writer.sound(mixer.mix(count))
-                    mixed += count
-                if time.monotonic() - told_at >= PROGRESS_EVERY_S:
-                    told_at = time.monotonic()
-                    self._progress(Progressed(number + 1, total))
-            writer.finish()
-        except BaseException:
-            with suppress(av.error.FFmpegError):
-                writer.abandon()
-            raise
+            with SoundWriter(part, plan.output) as writer:
+                for at in range(0, samples, AAC_FRAME):
+                    writer.write(mixer.mix(min(AAC_FRAME, samples - at)))
+            notes, mixed_lufs = tuple(mixer.notes), mixer.lufs
+            return mixed_lufs
         finally:
             mixer.close()
-        self._progress(Progressed(total, total))
-        return tuple(mixer.notes)
 
-    def _judge(self) -> None:
-        """Refuse what came mostly from damage. Raises: Reject."""
-        asked_us = duration_us(self._plan)
-        tally = self._tally
-        if self._usable_us < USABLE_SHARE * asked_us:
-            raise Reject(
-                f"only {self._usable_us / 1e6:.1f} s of the {asked_us / 1e6:.1f} s asked for can be decoded"
-                f"{tally.detail}",
-                mend="the source is damaged or shorter than the plan says",
-            )
-        if tally.whole < USABLE_SHARE * (tally.whole + tally.damaged):
-            raise Reject(f"most of the picture is damaged: {tally.damaged} packets do not decode well{tally.detail}")
+    settled(plan.output, part, write)
+    try:
+        digest = gate.check_sound(part, samples, _attainable(plan.output.loudness, mixed_lufs, notes))
+    except gate.GateFailed as error:
+        raise gate.GateFailed(f"{error}{kept_as(part, failed)}") from error
+    facts = SoundFacts(key=key, engine=ENGINE, samples=samples, packets_sha256=digest, notes=notes)
+    return _stored(part, out, facts)
+
+
+def _attainable(wanted: Loudness | None, mixed_lufs: float, notes: tuple[str, ...]) -> Loudness | None:
+    """Return the level that the file must have: what is wanted, or where peaks forbid that, what the mixer told of."""
+    if wanted is None or not notes:
+        return wanted
+    return replace(wanted, integrated_lufs=min(wanted.integrated_lufs, mixed_lufs))

@@ -1,66 +1,66 @@
-"""Render a plan once: check it and its rights, render, store the file, tell of it.
+"""Render a plan once: check it and its rights, see to its parts, join them, tell of it.
 
-The file is stored under its own hash before the row says so; a delivery that was cut short renders again to the same
-bytes, one that comes after the row was written only tells of it again.
+A short plan is rendered here, all its parts side by side; a long one is asked for in chunk jobs, which any renderer
+takes, and this replica is free again at once. Parts are stored under their keys, so a delivery that was cut short
+goes on where it was; the finished file is stored under its own hash before the row says so.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from actors.renderer.render import Rendered, render_file
+from actors.renderer import chunk_jobs
+from actors.renderer.finish import Asked, finish, store
+from actors.renderer.parts import Parts, evidence, note_file, opened
+from actors.renderer.parts import store as store_part
+from actors.renderer.pieces import Cut, file_name, workers
+from actors.renderer.progress import Pace, tell
 from actors.renderer.timeline import frame_count
-from actors.runtime.db import into, load_queries
-from actors.runtime.killpoint import reach
-from actors.runtime.objects import content_key
-from actors.runtime.work import Services, Work
-from contracts.errors import Reject
-from contracts.events import RenderCompleted, RenderProgressed, RenderRequested
+from actors.runtime.db import Connection, into, load_queries
+from actors.runtime.work import Handler, Services, Work
+from contracts.errors import Reject, Snooze
+from contracts.events import RenderRequested
 from contracts.ids import PlanId
 from contracts.media import Rendition
-from contracts.plan import Plan, check, duration_us, plan_id
-from contracts.rights import RightsRecord, Use, may
+from contracts.plan import check, duration_us, plan_id
+from contracts.rights import Use, may
 
-__all__ = ["handle"]
+__all__ = ["render_handler"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
+UNDER_WAY_DELAY_S: Final = 10.0
+STANDING_FOR: Final = timedelta(hours=1)
+"""After so long without a sign of work, another request asks for the parts anew: their events may be lost."""
 
 
-async def handle(work: Work[RenderRequested], services: Services) -> None:
-    """Render the plan of one event. Raises: Reject, Retry, Snooze, LeaseLost."""
-    plan = work.event.plan
-    check(plan)
-    _require_rights(work, services)
-    name = plan_id(plan)
-    total = frame_count(duration_us(plan), plan.output.fps)
-    async with work.lease(f"render:{name}"):
-        await services.db.execute(Q["start_rendition"], name, work.event.item_id, plan, total, work.now)
-        rendition = await _stored(services, name)
-        if rendition is None:
-            await services.db.execute(Q["restart"], name, work.now, total)
-            rendition = await _render(work, services, name)
-        else:
-            work.log.info("render.already_done", plan_id=name, key=rendition.key)
-        rendition = msgspec.structs.replace(rendition, item_id=work.event.item_id)
-        async with work.commit() as tx:
-            await tx.conn.execute(Q["finish_rendition"], name, rendition, rendition.frames, work.now)
-            tx.emit(
-                RenderCompleted(
-                    item_id=work.event.item_id,
-                    rendition=rendition,
-                    rights=_shown_rights(plan),
-                    title=work.event.title,
-                    description=work.event.description,
-                    hashtags=work.event.hashtags,
-                    synthetic=work.event.synthetic,
-                    destination=work.event.destination,
-                )
-            )
+def render_handler(parts: Parts) -> Handler:
+    """Return the handler of render.requested of one process."""
+
+    async def handle(work: Work[RenderRequested], services: Services) -> None:
+        """Render the plan of one event, or ask for its parts. Raises: Reject, Retry, Snooze, LeaseLost."""
+        plan = work.event.plan
+        check(plan)
+        _require_rights(work, services)
+        name = plan_id(plan)
+        async with work.lease(f"render:{name}"):
+            total = frame_count(duration_us(plan), plan.output.fps)
+            await services.db.execute(Q["start_rendition"], name, work.event.item_id, plan, total, work.now)
+            rendition = await _stored(services, name)
+            if rendition is not None:
+                work.log.info("render.already_done", plan_id=name, key=rendition.key)
+            elif duration_us(plan) >= services.settings.render_chunk_from_s * 1_000_000:
+                await _ask(work, services, parts, name)
+                return
+            else:
+                rendition = await _render(work, services, parts, name)
+            async with work.commit() as tx:
+                await finish(work, tx, Asked.of(work.event), rendition, plan)
+
+    return handle
 
 
 def _require_rights(work: Work[RenderRequested], services: Services) -> None:
@@ -76,11 +76,6 @@ def _require_rights(work: Work[RenderRequested], services: Services) -> None:
                 )
 
 
-def _shown_rights(plan: Plan) -> RightsRecord:
-    """Return the rights record of the picture's source."""
-    return next(source.rights for source in plan.sources if source.id == plan.clips[0].source)
-
-
 async def _stored(services: Services, name: PlanId) -> Rendition | None:
     """Return the finished file of a plan if it is recorded and still there."""
     row = await services.db.fetchval(Q["find_rendition"], name)
@@ -90,59 +85,65 @@ async def _stored(services: Services, name: PlanId) -> Rendition | None:
     return rendition if await services.objects.exists(rendition.key) else None
 
 
-async def _render(work: Work[RenderRequested], services: Services, name: PlanId) -> Rendition:
-    """Render and store the file."""
-    plan = work.event.plan
+async def _lay_out(conn: Connection, cut: Cut) -> None:
+    """Write the rows of a plan's parts. What has a file is done."""
+    rows = [(cut.plan_id, piece.index, piece.key, piece.frames) for piece in cut.pieces.values()]
+    await conn.executemany(Q["put_part"], rows)
+    await conn.execute(Q["drop_parts"], cut.plan_id, [*cut.pieces])
+    await conn.execute(Q["reuse_parts"], cut.plan_id)
+    await conn.execute(Q["touch_files"], cut.plan_id)
 
-    async def tell(done: int, total: int) -> None:
-        await services.db.execute(Q["note_progress"], name, done)
-        await work.announce(
-            RenderProgressed(item_id=work.event.item_id, plan_id=name, frames_done=done, frames_total=total)
-        )
 
-    began = time.monotonic()
+async def _ask(work: Work[RenderRequested], services: Services, parts: Parts, name: PlanId) -> None:
+    """Ask for the parts of a long plan. Raises: Snooze while they are made for an earlier request."""
+    job = await chunk_jobs.find(services, name)
+    assert job is not None
+    standing = work.now - job["active_at"] > STANDING_FOR
+    if job["asked_by"] and not job["finished"] and not standing and not await chunk_jobs.over(services, name):
+        raise Snooze("the plan is being rendered for an earlier request", delay_s=UNDER_WAY_DELAY_S)
+    cut = await parts.cut(services, name, work.event.plan)
+    async with work.commit() as tx:
+        await tx.conn.execute(Q["lock_rendition"], name)
+        await tx.conn.execute(Q["restart"], name, work.now)
+        await _lay_out(tx.conn, cut)
+        await tx.conn.execute(Q["ask_job"], name, Asked.of(work.event), work.event.event_id)
+        await chunk_jobs.ask(tx, work.event.item_id, name)
+    work.log.info("render.asked", plan_id=name, parts=len(cut.pieces), events=len(work.outgoing))
+
+
+async def _render(work: Work[RenderRequested], services: Services, parts: Parts, name: PlanId) -> Rendition:
+    """Render a short plan here. Each part is kept as soon as it is finished, for the case that this process dies."""
+    await services.db.execute(Q["restart"], name, work.now)
+    cut = await parts.cut(services, name, work.event.plan)
+    crew = workers(services.settings)
     with services.scratch() as folder:
-        out = folder / "rendition.mp4"
+        kept = folder / "kept"
+        kept.mkdir()
         async with AsyncExitStack() as stack:
-            paths = {
-                source.id: await stack.enter_async_context(services.objects.local(source.key))
-                for source in plan.sources
-            }
-            rendered = await render_file(
-                plan,
-                resolve=lambda source: paths[source.id],
-                out=out,
-                font_path=services.settings.font_path,
-                on_progress=tell,
+            making = {}
+            for piece in cut.pieces.values():
+                path = await stack.enter_async_context(opened(services, piece.key))
+                if path is None:
+                    making[file_name(piece)] = piece
+                else:
+                    (kept / file_name(piece)).symlink_to(path)
+            frames_before = sum(piece.frames for piece in cut.pieces.values()) - sum(
+                piece.frames for piece in making.values()
             )
-        reach("renderer.rendered")
-        _log(work, name, rendered, time.monotonic() - began)
-        key = content_key("renditions", rendered.sha256, ".mp4")
-        await services.objects.put_file(key, out, content_type="video/mp4")
-        reach("renderer.stored")
-    return Rendition(
-        item_id=work.event.item_id,
-        plan_id=name,
-        key=key,
-        sha256=rendered.sha256,
-        size_bytes=rendered.size_bytes,
-        width_px=rendered.width_px,
-        height_px=rendered.height_px,
-        duration_us=rendered.duration_us,
-        frames=rendered.frames,
-        has_audio=rendered.has_audio,
-        engine=rendered.engine,
-    )
+            sources = await stack.enter_async_context(parts.at_hand.sources(services.objects, cut.plan))
+            began = time.monotonic()
 
+            async def keep(frames: int) -> None:
+                for at, piece in [*making.items()]:
+                    if (kept / at).is_file():
+                        await note_file(services.db, piece, await store_part(services, piece, kept / at))
+                        del making[at]
+                pace_per_s = (frames - frames_before) / (time.monotonic() - began) / crew
+                await tell(work, services, work.event.item_id, name, Pace(frames, crew, pace_per_s))
 
-def _log(work: Work[RenderRequested], name: PlanId, rendered: Rendered, took_s: float) -> None:
-    for note in rendered.notes:
-        work.log.warning("render.damage_bridged", plan_id=name, note=note)
-    work.log.info(
-        "render.rendered",
-        plan_id=name,
-        frames=rendered.frames,
-        fps=round(rendered.frames / took_s, 1),
-        size_bytes=rendered.size_bytes,
-        engine=rendered.engine,
-    )
+            out = folder / f"rendition.{cut.plan.output.container}"
+            async with evidence(services, name, folder):
+                rendered = await parts.engine.whole(cut, sources=sources, kept=kept, out=out, crew=crew, on_frames=keep)
+            await keep(rendered.frames)
+            await tell(work, services, work.event.item_id, name, Pace(rendered.frames, crew, None), last=True)
+        return await store(work, services, cut, rendered, out)

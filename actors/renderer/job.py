@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import platform
+from importlib.metadata import version
 from typing import Annotated, Final
 
-import av
-import cv2
 from msgspec import Meta, Struct
 
 from contracts.plan import Plan
 
-__all__ = ["ENGINE", "FontFile", "Progressed", "RenderRequest", "Rendered"]
+__all__ = [
+    "ENGINE",
+    "ChunkRequest",
+    "FontFile",
+    "JoinRequest",
+    "Made",
+    "Progressed",
+    "RenderRequest",
+    "Rendered",
+    "Request",
+    "SoundRequest",
+]
 
-ENGINE: Final = f"cpu-1 (pyav {av.__version__}, opencv {cv2.__version__}, {platform.machine()})"
+_LIBRARIES: Final = ("av", "numpy", "opencv-python-headless", "pillow")
+ENGINE: Final = f"cpu-2 ({', '.join(f'{name} {version(name)}' for name in _LIBRARIES)}, {platform.machine()})"
 """The engine and what its output bytes depend on."""
 
 
@@ -25,14 +36,49 @@ class FontFile(Struct, frozen=True, kw_only=True):
     origin: Annotated[str, Meta(description="FONT_PATH, fontconfig, or the name of a wheel.")]
 
 
-class RenderRequest(Struct, frozen=True, kw_only=True):
-    """One render: everything that the child process is told."""
+class RenderRequest(Struct, frozen=True, kw_only=True, tag="render"):
+    """One whole render: everything that the child process is told."""
 
     plan: Plan
     paths: Annotated[dict[str, str], Meta(description="Local file of each plan source, by source id.")]
-    part: Annotated[str, Meta(description="File that is written, in the folder of `out`.")]
+    part: Annotated[str, Meta(description="File that is written, on the file system of `out`; others lie beside it.")]
     out: Annotated[str, Meta(description="What `part` is renamed to when it is complete and checked.")]
-    font: Annotated[FontFile | None, Meta(description="Font of the captions; null: the plan has none.")] = None
+    font_path: Annotated[str | None, Meta(description="Font of the plan's text; null: one is looked for.")] = None
+    kept: Annotated[str | None, Meta(description="Folder of finished chunks, used and filled; null: none.")] = None
+    workers: Annotated[int, Meta(description="Chunks that are rendered side by side.", ge=1)] = 1
+
+
+class ChunkRequest(Struct, frozen=True, kw_only=True, tag="chunk"):
+    """One chunk. Fields as of a whole render."""
+
+    plan: Plan
+    index: Annotated[int, Meta(description="Which chunk of the plan.")]
+    paths: dict[str, str]
+    part: str
+    out: str
+    font_path: str | None = None
+
+
+class SoundRequest(Struct, frozen=True, kw_only=True, tag="sound"):
+    """The whole sound. Fields as of a whole render."""
+
+    plan: Plan
+    paths: dict[str, str]
+    part: str
+    out: str
+
+
+class JoinRequest(Struct, frozen=True, kw_only=True, tag="join"):
+    """Finished parts into one file. Fields as of a whole render."""
+
+    plan: Plan
+    chunks: Annotated[tuple[str, ...], Meta(description="Files of all chunks, in order.")]
+    sound: Annotated[str | None, Meta(description="File of the sound; null: the plan has none.")]
+    part: str
+    out: str
+
+
+Request = RenderRequest | ChunkRequest | SoundRequest | JoinRequest
 
 
 class Progressed(Struct, frozen=True):
@@ -40,6 +86,14 @@ class Progressed(Struct, frozen=True):
 
     frames_done: int
     frames_total: int
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """A finished, checked part: a chunk or the sound."""
+
+    sha256: str
+    size_bytes: int
+    notes: Annotated[tuple[str, ...], Meta(description="What a person should know: damage that was bridged.")] = ()
 
 
 class Rendered(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ The parent calls `run_isolated`; the child's module calls `serve` from its `__ma
 Protocol: one JSON line on the child's stdin (file names travel here, never in argv), after which stdin stays
 open: its end means that the parent died, and the child's process group ends at once. Answers are JSON lines on a
 private copy of stdout, so that nothing a C library prints can be taken for one. stderr is kept from the terminal.
+A child may start workers (see crew); they belong to its process group and share its end.
 
 Memory is capped twice. RLIMIT_DATA (Linux 4.7 and later) counts what is allocated, unlike RLIMIT_AS, which also
 counts the address space that ONNX Runtime and mapped models only reserve; and the parent watches resident memory,
@@ -27,6 +28,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from types import UnionType
 from typing import Final, NoReturn, TypeVar
 
 import msgspec
@@ -35,7 +37,17 @@ from msgspec import Raw, Struct
 
 from contracts.errors import Reject, Retry
 
-__all__ = ["ChildFailed", "Progress", "run_isolated", "serve"]
+__all__ = [
+    "ChildFailed",
+    "Ending",
+    "Progress",
+    "die_with_parent",
+    "ended_without_answer",
+    "ending_of",
+    "error_of",
+    "run_isolated",
+    "serve",
+]
 
 Q = TypeVar("Q", bound=Struct)
 T = TypeVar("T", bound=Struct)
@@ -46,6 +58,7 @@ LINE_LIMIT_BYTES: Final = 64 << 20
 STDERR_TAIL_BYTES: Final = 4096
 WATCH_INTERVAL_S: Final = 0.1
 LAST_WORDS_S: Final = 1.0
+_LIST_EVERY: Final = 10
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
 _LIBRARY_ENV: Final = frozenset(
@@ -95,7 +108,9 @@ class _Failed(Struct, frozen=True, tag="failed"):
     trace: str
 
 
-_Answer = _Progressed | _Done | _Rejected | _Retried | _OutOfMemory | _Failed
+Ending = _Rejected | _Retried | _OutOfMemory | _Failed
+"""How work ended that has no result, as it travels between processes."""
+_Answer = _Progressed | _Done | Ending
 _ANSWERS: Final = msgspec.json.Decoder(_Answer)
 
 
@@ -104,17 +119,20 @@ _ANSWERS: Final = msgspec.json.Decoder(_Answer)
 
 async def run_isolated(
     module: str,
-    request: Struct,
+    request: Struct | Callable[[], Awaitable[Struct]],
     *,
     result: type[T],
     deadline_s: float,
     memory_bytes: int,
+    processes: int = 1,
     on_progress: Callable[[bytes], Awaitable[None]] | None = None,
     what: str = "reading the media",
 ) -> T:
     """Run `module` as a child on `request` and return its result. Cancelling kills the child.
 
-    Args: on_progress: gets the JSON of each progress the child tells; what: names the work in error texts.
+    Args: request: or what makes it while the child starts; memory_bytes: limit of each process; processes: how many
+    the child may be, with those it starts; on_progress: gets the JSON of each progress the child tells; what: names
+    the work in error texts.
     Raises: Reject if the child rejects, crashes, or exceeds `memory_bytes` or `deadline_s`; Retry if it says so or
     was killed from outside; ChildFailed on a bug in it.
     """
@@ -135,10 +153,11 @@ async def run_isolated(
     assert process.stderr is not None
     said = bytearray()
     errors = asyncio.create_task(_keep_tail(process.stderr, said))
-    watch = asyncio.create_task(_watch_memory(process.pid, memory_bytes))
+    watch = asyncio.create_task(_watch_memory(process.pid, memory_bytes, processes))
     try:
         async with asyncio.timeout(deadline_s):
-            envelope = _Envelope(memory_bytes=memory_bytes, request=Raw(msgspec.json.encode(request)))
+            asked = request if isinstance(request, Struct) else await request()
+            envelope = _Envelope(memory_bytes=memory_bytes, request=Raw(msgspec.json.encode(asked)))
             with suppress(BrokenPipeError, ConnectionResetError):
                 process.stdin.write(msgspec.json.encode(envelope) + b"\n")
                 await process.stdin.drain()
@@ -156,7 +175,7 @@ async def run_isolated(
         over_limit = await _outcome(watch)
     if over_limit:
         raise _memory_reject(what, memory_bytes)
-    raise _ended_without_answer(process.returncode or 0, what, said.decode(errors="replace").strip())
+    raise ended_without_answer(process.returncode or 0, what, said.decode(errors="replace").strip())
 
 
 async def _answer(
@@ -170,15 +189,24 @@ async def _answer(
                     await on_progress(bytes(body))
             case _Done(body=body):
                 return body
-            case _Rejected(reason=reason, mend=mend):
-                raise Reject(reason, mend=mend)
-            case _Retried(reason=reason, delay_s=delay_s):
-                raise Retry(reason, delay_s=delay_s)
             case _OutOfMemory():
                 raise _memory_reject(what, memory_bytes)
-            case _Failed(trace=trace):
-                raise ChildFailed(f"{what} failed in the child process:\n{trace}")
+            case ending:
+                raise error_of(ending, what)
     return None
+
+
+def error_of(ending: Ending, what: str) -> Exception:
+    """Return the error that an ending stands for."""
+    match ending:
+        case _Rejected(reason=reason, mend=mend):
+            return Reject(reason, mend=mend)
+        case _Retried(reason=reason, delay_s=delay_s):
+            return Retry(reason, delay_s=delay_s)
+        case _OutOfMemory():
+            return MemoryError()
+        case _Failed(trace=trace):
+            return ChildFailed(f"{what} failed in the child process:\n{trace}")
 
 
 async def _line(stdout: asyncio.StreamReader) -> bytes:
@@ -206,16 +234,31 @@ async def _end(process: asyncio.subprocess.Process, errors: asyncio.Task[None]) 
         errors.cancel()
 
 
-async def _watch_memory(pid: int, memory_bytes: int) -> bool:
-    """Kill the child when its resident memory exceeds the cap; True: it did."""
+async def _watch_memory(pid: int, memory_bytes: int, processes: int) -> bool:
+    """Kill the group when one process of it, or all together, hold more than their share; True: they did."""
+    found: list[psutil.Process] = []
+    at = 0
     try:
         child = psutil.Process(pid)
-        while child.memory_info().rss <= memory_bytes:  # noqa: ASYNC110  # memory sends no event
+        while True:
+            if at % _LIST_EVERY == 0:  # a walk through all processes of the machine
+                found = child.children(recursive=True)
+            at += 1
+            held = [child.memory_info().rss, *map(_resident_bytes, found)]
+            if max(held) > memory_bytes or sum(held) > memory_bytes * processes:
+                break
             await asyncio.sleep(WATCH_INTERVAL_S)
     except psutil.Error:  # it ended
         return False
     _kill_group(pid)
     return True
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it ended
+        return 0
 
 
 async def _outcome(watch: asyncio.Task[bool]) -> bool:
@@ -227,7 +270,8 @@ def _memory_reject(what: str, memory_bytes: int) -> Reject:
     return Reject(f"{what} needed more than {memory_bytes >> 20} MiB of memory and was stopped")
 
 
-def _ended_without_answer(exit_code: int, what: str, said: str) -> Exception:
+def ended_without_answer(exit_code: int, what: str, said: str) -> Exception:
+    """Return what it means that a process ended without a word: the media's doing, somebody's, or a bug."""
     tail = f": {said.splitlines()[-1]}" if said else ""
     if exit_code >= 0:
         return ChildFailed(f"{what} ended with exit status {exit_code} and no answer:\n{said}")
@@ -256,9 +300,9 @@ def _environment() -> dict[str, str]:
 # Child --------------------------------------------------------------------------------------------
 
 
-def serve(request: type[Q], handler: Callable[[Q, Progress], Struct]) -> NoReturn:
+def serve(request: type[Q] | UnionType, handler: Callable[[Q, Progress], Struct]) -> NoReturn:
     """Answer the one request on stdin with `handler(request, progress)` and exit."""
-    _die_with_parent()
+    die_with_parent()
     inlet, outlet = _private_pipes()
     envelope = msgspec.json.decode(_read_line(inlet), type=_Envelope)
     threading.Thread(target=_end_with_stdin, args=(inlet,), daemon=True).start()
@@ -278,17 +322,26 @@ def serve(request: type[Q], handler: Callable[[Q, Progress], Struct]) -> NoRetur
         answer: _Answer = _Done(
             Raw(msgspec.json.encode(handler(msgspec.json.decode(envelope.request, type=request), progress)))
         )
-    except Reject as error:
-        answer = _Rejected(error.reason, error.mend)
-    except Retry as error:
-        answer = _Retried(str(error), error.delay_s)
-    except MemoryError:
-        answer = _OutOfMemory()
-    except Exception:  # noqa: BLE001  # the parent raises it again, with this trace
-        answer = _Failed(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # the parent raises it again
+        answer = ending_of(error)
     send(answer)
     # Exit without destructors: libraries that were stopped midway crash in theirs.
     os._exit(0)
+
+
+def ending_of(error: BaseException) -> Ending:
+    """Return how an error travels between processes."""
+    match error:
+        case Reject():
+            return _Rejected(error.reason, error.mend)
+        case Retry():
+            return _Retried(str(error), error.delay_s)
+        case MemoryError():
+            return _OutOfMemory()
+        case ChildFailed():  # a worker's: it brings its own trace
+            return _Failed(str(error))
+        case _:
+            return _Failed("".join(traceback.format_exception(error)))
 
 
 def _private_pipes() -> tuple[int, int]:
@@ -319,7 +372,7 @@ def _end_with_stdin(inlet: int) -> None:
     os._exit(1)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent dies, where it can: a library may hold the interpreter's lock."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

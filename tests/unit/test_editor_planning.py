@@ -83,7 +83,7 @@ def test_voice_lies_over_a_quieter_source() -> None:
     """A narration can be understood."""
     plan = plan_of(probed(), voice_s=5)
     assert [(track.source, track.role) for track in plan.audio] == [("source", "clips"), ("voice", "voice")]
-    assert plan.audio[0].gain_db <= -12
+    assert plan.audio[0].duck_db <= -12
     assert duration_us(plan) == 20_000_000
 
 
@@ -133,6 +133,6 @@ def test_every_plan_is_valid(name: str, seconds: float) -> None:
 
 def test_unknown_preset_is_named() -> None:
     """A typing error is told with the names there are."""
-    with pytest.raises(Reject, match=r"no preset 'shrot'. known: short, plain"):
+    with pytest.raises(Reject, match=r"no preset 'shrot'. known: short, story, square, wide, plain"):
         preset_named("shrot")
-    assert preset_named("plain") == Preset()
+    assert preset_named("plain") == Preset(style="plain")

@@ -226,3 +226,106 @@ async def test_the_loop_stays_free(child: Callable[[str], str]) -> None:
         longest_s = max(longest_s, time.monotonic() - before)
     assert task.result().text == "ok"
     assert longest_s < 0.5
+
+
+CREW = """
+from actors.runtime.crew import Crew
+def work(link, body):
+    exec(body)
+def crew(body, count=2):
+    tasks = iter([b'a', b'b', b'c'])
+    made = Crew(Told, lambda worker: next(tasks, b''), what='the test')
+    try:
+        for _ in range(count):
+            made.start(work, body)
+        return Told(' '.join(sorted(told.text for told in made.told())))
+    finally:
+        made.end()
+"""
+
+
+@pytest.fixture
+def foreman(child: Callable[[str], str], tmp_path: Path) -> Callable[[str], str]:
+    """Write a child whose two workers run the given statements on `link`; return its name."""
+
+    def write(body: str) -> str:
+        name = child(f"return crew({textwrap.dedent(body)!r})")
+        path = tmp_path / f"{name}.py"
+        path.write_text(path.read_text().replace("def handle(", CREW + "def handle("))
+        return name
+
+    return write
+
+
+async def test_workers_share_the_tasks(foreman: Callable[[str], str]) -> None:
+    """A task is done twice or never."""
+    module = foreman("while task := link.ask(): link.tell(Told(task.decode()))")
+    assert (await ask(module)).text == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "text"),
+    [
+        ("raise Reject('no video', mend='send a video')", Reject, "no video. send a video"),
+        ("raise Retry('the network is away', delay_s=7.0)", Retry, "the network is away"),
+        ("ctypes.string_at(0)", Reject, "the test crashed (SIGSEGV)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", Retry, "killed from outside (SIGKILL)"),
+        ("raise ZeroDivisionError('a bug')", ChildFailed, "ZeroDivisionError: a bug"),
+        ("os._exit(3)", ChildFailed, "exit status 3"),
+        ("x = bytearray(512 << 20)", Reject, "more than 256 MiB of memory"),
+    ],
+)
+async def test_a_worker_ends_all_with_its_own_meaning(
+    foreman: Callable[[str], str], body: str, kind: type[Exception], text: str
+) -> None:
+    """A crash in a worker passes for a result, or hangs the work; a hostile file is tried for ever."""
+    pause = f"import os\nif link.ask() == b'a':\n    {body}\nelse:\n    signal.pause()"
+    with pytest.raises(kind) as caught:
+        await ask(foreman(pause))
+    assert text in str(caught.value)
+
+
+async def test_memory_of_all_workers_is_watched(foreman: Callable[[str], str]) -> None:
+    """Workers that each keep to their limit fill the machine together."""
+    module = foreman(
+        "import mmap\nm = mmap.mmap(-1, 200 << 20)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(60)"
+    )
+    with pytest.raises(Reject, match="more than 256 MiB"):
+        await ask(module)
+
+
+@pytest.mark.parametrize("hold", ["signal.pause()", "ctypes.PyDLL(None).sleep(300)"])
+async def test_workers_die_with_a_killed_parent(foreman: Callable[[str], str], tmp_path: Path, hold: str) -> None:
+    """After kill -9 of an actor its workers work on."""
+    foreman(f"Path(r'{tmp_path}', 'pid' + link.ask().decode()).write_text(str(os.getpid()))\n{hold}")
+    parent = subprocess.Popen(  # noqa: ASYNC220  # starts at once
+        [sys.executable, "-c", PARENT, ""],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    files = [tmp_path / "pida", tmp_path / "pidb"]
+    try:
+        await until(lambda: all(path.exists() and path.read_text() != "" for path in files))
+        pids = [int(path.read_text()) for path in files]
+        assert not any(map(gone, pids))
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()  # noqa: ASYNC251, RUF100  # reaped at once
+    await until(lambda: all(map(gone, pids)))
+
+
+async def test_a_request_is_made_while_the_child_starts(child: Callable[[str], str]) -> None:
+    """A large source is hashed before anything else begins; or what is wrong with it is not told."""
+
+    async def request() -> Ask:
+        await asyncio.sleep(0)
+        return Ask(file="late")
+
+    module = child("return Told(ask.file)")
+    told = await run_isolated(module, request, result=Told, deadline_s=20, memory_bytes=MEMORY_BYTES)
+    assert told.text == "late"
+
+    async def refused() -> Ask:
+        raise Reject("no such file")
+
+    with pytest.raises(Reject, match="no such file"):
+        await run_isolated(module, refused, result=Told, deadline_s=20, memory_bytes=MEMORY_BYTES)
