@@ -30,9 +30,11 @@ __all__ = [
     "AccountConnected",
     "CandidateFound",
     "CandidateSelected",
+    "ChunkRequested",
     "Destination",
     "Event",
     "ImportRequested",
+    "JoinRequested",
     "PostMeasured",
     "PostPublished",
     "PostRequested",
@@ -154,13 +156,36 @@ class RenderRequested(Event, frozen=True, kw_only=True, tag="render.requested"):
     )
 
 
+class ChunkRequested(Event, frozen=True, kw_only=True, tag="chunk.requested"):
+    """A part of a long plan waits for any renderer. The plan itself is in the database."""
+
+    item_id: Annotated[ItemId, Meta(description="The item.")]
+    plan_id: Annotated[PlanId, Meta(description="The plan that it is a part of.")]
+    index: Annotated[int, Meta(description="Number of the chunk, from 0; -1: the sound.", ge=-1)]
+
+
+class JoinRequested(Event, frozen=True, kw_only=True, tag="join.requested"):
+    """The last part of a long plan is made: the parts can be joined."""
+
+    item_id: Annotated[ItemId, Meta(description="The item.")]
+    plan_id: Annotated[PlanId, Meta(description="The plan whose parts are made.")]
+
+
 class RenderProgressed(Event, frozen=True, kw_only=True, tag="render.progressed"):
-    """How far a render is. Sent at most once a second and never redelivered."""
+    """How far a render is, over all renderers. Sent at most once a second, and at the end; never redelivered."""
 
     item_id: Annotated[ItemId, Meta(description="The item.")]
     plan_id: Annotated[PlanId, Meta(description="The plan being rendered.")]
     frames_done: Annotated[int, Meta(description="Frames encoded so far, count.", ge=0)]
     frames_total: Annotated[int, Meta(description="Frames of the whole output, count.", ge=1)]
+    workers: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Chunks being worked on now, count; null: not told.")
+    ] = None
+    eta_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Time until the last frame at the pace of now, seconds; null: see `absent`."),
+    ] = None
+    absent: Annotated[dict[str, str], Meta(description="Reason for `eta_s` where it is not known.")] = {}
 
 
 class RenderCompleted(Event, frozen=True, kw_only=True, tag="render.completed"):

@@ -93,8 +93,8 @@ ACTORS: Final[dict[str, Actor]] = {
         ),
         Actor(
             name="renderer",
-            takes=(e.RenderRequested,),
-            gives=(e.RenderProgressed, e.RenderCompleted, e.WorkRejected),
+            takes=(e.RenderRequested, e.ChunkRequested, e.JoinRequested),
+            gives=(e.ChunkRequested, e.JoinRequested, e.RenderProgressed, e.RenderCompleted, e.WorkRejected),
         ),
         Actor(
             name="publisher",

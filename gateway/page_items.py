@@ -115,6 +115,8 @@ def _note(item: Item) -> Html | None:
 def _progress(render: Render) -> Html:
     total = render.frames_total
     label = f"{count(render.frames_done)} of {count(total)} frames" if total else "starting"
+    if render.eta_s:
+        label += f", {span(render.eta_s)} left"
     return el(
         "div",
         el("progress", max=total or 1, value=render.frames_done if total else None, aria_label="Rendering"),

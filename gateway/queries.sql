@@ -6,6 +6,7 @@ select
     i.decision, i.decided_because, i.destination, i.first_seen_at, i.decided_at,
     i.candidate ->> 'creator' as creator,
     r.plan_id, r.rendition, r.started_at, r.frames_done, r.frames_total, r.finished_at,
+    r.eta_s, r.eta_because, r.told_at,
     a.created_at as stored_at,
     p.post_id, p.platform as post_platform, p.account_id, p.state as post_state, p.because as post_because,
     p.next_action, p.url as post_url, p.privacy, p.draft ->> 'description' as description, p.intent_at,
@@ -29,7 +30,8 @@ select
     ) as changed_at
 from items i
 left join lateral (
-    select plan_id, nullif(rendition, 'null') as rendition, started_at, frames_done, frames_total, finished_at
+    select plan_id, nullif(rendition, 'null') as rendition, started_at, frames_done, frames_total, finished_at,
+        eta_s, eta_because, told_at
     from renditions where item_id = i.item_id order by started_at desc limit 1
 ) r on i.decision in ('selected', 'imported')
 left join lateral (

@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 
+TOLD_FOR_S: Final = 30.0
+"""A time left that was told longer ago says nothing any more."""
+
 Row = Mapping[str, Any]
 """A row of `list_items`, `show_item` or `list_measurements`."""
 
@@ -114,6 +117,8 @@ class Render(Struct, frozen=True, kw_only=True):
     plan_id: str
     frames_done: int
     frames_total: int | None
+    eta_s: Annotated[float | None, Meta(description="Time until the last frame, seconds; null: see `eta_because`.")]
+    eta_because: Annotated[str, Meta(description="Why `eta_s` is not known; empty: it is.")]
     rendition: Rendition | None
     media_url: str | None
 
@@ -267,7 +272,7 @@ def item_of(row: Row, *, now: datetime) -> Item:
             measured_at=row["measured_at"],
         ),
         changed_at=row["changed_at"],
-        render=_render_of(row),
+        render=_render_of(row, now=now),
         post=_post_of(row),
         stopped=stopped,
         absent=_absent(row, now=now),
@@ -291,14 +296,21 @@ def measurement_of(row: Row) -> Measurement:
     )
 
 
-def _render_of(row: Row) -> Render | None:
+def _render_of(row: Row, *, now: datetime) -> Render | None:
     if row["plan_id"] is None:
         return None
+    told_at = row["told_at"]
+    if told_at is not None and (now - told_at).total_seconds() > TOLD_FOR_S and row["rendition"] is None:
+        eta_s, eta_because = None, "no renderer has told of it for a while"
+    else:
+        eta_s, eta_because = row["eta_s"], row["eta_because"] or ""
     rendition = convert(row["rendition"], Rendition) if row["rendition"] is not None else None
     return Render(
         plan_id=row["plan_id"],
         frames_done=row["frames_done"],
         frames_total=row["frames_total"],
+        eta_s=eta_s,
+        eta_because=eta_because,
         rendition=rendition,
         media_url=media_url(rendition.key) if rendition else None,
     )

@@ -32,6 +32,8 @@ OUTSIDE_EFFECTS = (
     "editor.stored",
     "renderer.rendered",
     "renderer.stored",
+    "renderer.joined",
+    "renderer.finished",
     "publisher.intent_stored",
     "publisher.session_opened",
     "publisher.session_stored",
@@ -73,7 +75,12 @@ class World:
 
     async def __aenter__(self) -> Self:
         env = demo_environment(self.folder, gateway_url=self.urls["gateway"], sandbox_url=self.urls["sandbox"])
-        env |= {"ETTAMETTA_KILL_DIR": str(self.kill_dir), "ACK_WAIT_S": str(self.ack_wait_s)}
+        # Every plan is cut into chunk jobs, so that an item passes the consumers of chunks and of joins too.
+        env |= {
+            "ETTAMETTA_KILL_DIR": str(self.kill_dir),
+            "ACK_WAIT_S": str(self.ack_wait_s),
+            "RENDER_CHUNK_FROM_S": "0",
+        }
         self.settings = load_settings(env=env, folder=self.folder)
         logs = self.folder / "logs"
         port = int(self.urls["sandbox"].rsplit(":", 1)[1])

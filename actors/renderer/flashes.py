@@ -8,9 +8,10 @@ makes saturated colours brighter than they are: the measure errs on the safe sid
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ __all__ = ["Flashes", "too_many"]
 
 AREA_MIN: Final = 0.25
 DARKER_BELOW: Final = 0.80
+TOGETHER_S: Final = Fraction(1, 10)
+"""Blocks that change within this time change together: what passes through the picture is no flash, a fade is one."""
 
 
 def _luminance() -> NDArray[np.float32]:
@@ -34,42 +37,58 @@ _LUMINANCE: Final = _luminance()
 
 
 class Flashes:
-    """Counts, for every block, the opposing changes within the last second."""
+    """Counts, for every block, the opposing changes of the last second that enough other blocks made with it."""
 
     def __init__(self, fps: Fraction, area: float = AREA_MIN) -> None:
-        self._area = area
         self._second = max(1, int(fps))
-        self._frame = -1
+        self._together = max(1, round(fps * TOGETHER_S))
+        self._area = area
         self._low: NDArray[np.float32] | None = None
         self._high: NDArray[np.float32]
         self._way: NDArray[np.int8]
-        self._recent: NDArray[np.bool_]
-        self._count: NDArray[np.int16]
+        self._changes: deque[_Changes]
 
     def add(self, signature: Signature) -> bool:
-        """Take the next frame; return whether enough of it flashed more than three times in the last second."""
+        """Take the next frame; return whether enough of it has flashed more than three times in the last second."""
         now = _LUMINANCE[signature.ravel()]
-        self._frame += 1
         if self._low is None:
             self._low, self._high = now.copy(), now.copy()
             self._way = np.zeros(now.shape, np.int8)
-            self._recent = np.zeros((self._second, *now.shape), np.bool_)
-            self._count = np.zeros(now.shape, np.int16)
+            self._changes = deque(maxlen=self._second)
             return False
         low, high, way = self._low, self._high, self._way
         rose = (way <= 0) & (now - low >= FLASH_STRENGTH_MIN) & (low < DARKER_BELOW)
         fell = (way >= 0) & (high - now >= FLASH_STRENGTH_MIN) & (now < DARKER_BELOW)
         changed = rose | fell
-        if changed.any():
-            way[rose], way[fell] = 1, -1
-            low[changed] = high[changed] = now[changed]
+        way[rose], way[fell] = 1, -1
+        low[changed] = high[changed] = now[changed]
         np.minimum(low, now, out=low)
         np.maximum(high, now, out=high)
-        place = self._frame % self._second
-        self._count -= self._recent[place]
-        self._count += changed
-        self._recent[place] = changed
-        return float((self._count > 2 * MAX_FLASHES_PER_S).mean()) >= self._area
+        self._changes.append(_Changes(rose, fell, [False, False]))
+        self._settle([one.rose for one in self._recent()], 0)
+        self._settle([one.fell for one in self._recent()], 1)
+        count = np.zeros(now.shape, np.int16)
+        for one in self._changes:
+            for blocks, counts in ((one.rose, one.counts[0]), (one.fell, one.counts[1])):
+                if counts:
+                    count += blocks
+        return float((count > 2 * MAX_FLASHES_PER_S).mean()) >= self._area
+
+    def _recent(self) -> list[_Changes]:
+        return list(self._changes)[-self._together :]
+
+    def _settle(self, blocks: list[NDArray[np.bool_]], way: int) -> None:
+        if float(np.logical_or.reduce(blocks).mean()) >= self._area:
+            for one in self._recent():
+                one.counts[way] = True
+
+
+class _Changes(NamedTuple):
+    """Blocks that rose and fell in one frame, and whether each of the two was part of a change of enough blocks."""
+
+    rose: NDArray[np.bool_]
+    fell: NDArray[np.bool_]
+    counts: list[bool]
 
 
 def too_many(signatures: Iterable[Signature], fps: Fraction, area: float = AREA_MIN) -> Iterator[int]:

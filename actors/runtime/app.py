@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
@@ -28,7 +25,7 @@ from actors.runtime.outcome import process
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import open_tokens
-from actors.runtime.work import Handler, Services
+from actors.runtime.work import Handler, Services, clear_scratch
 from contracts.errors import EttamettaError, Reject, Retry
 from contracts.events import Event
 from contracts.flow import PARTIES, Actor, Consumer, consumers_of
@@ -39,7 +36,6 @@ RECONNECT_WAIT_S: Final = 1
 CONNECT_PATIENCE_S: Final = 60.0
 DRAIN_S: Final = 10.0
 CLOSE_S: Final = 5.0
-SCRATCH_KEPT_S: Final = 86_400.0
 
 
 class Ticker(Struct, frozen=True, kw_only=True):
@@ -51,11 +47,12 @@ class Ticker(Struct, frozen=True, kw_only=True):
 
 
 class ActorApp(Struct, frozen=True, kw_only=True):
-    """The wiring of one actor."""
+    """The wiring of one actor. places: messages of a kind that one replica works on at once, if settings decide."""
 
     name: str
     handlers: Mapping[type[Event], Handler]
     tickers: tuple[Ticker, ...] = ()
+    places: Mapping[type[Event], Callable[[Settings], int]] = {}
 
 
 class Bus:
@@ -135,7 +132,7 @@ async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterat
     if settings.database_url is None:
         raise Reject("DATABASE_URL is not set", mend="set it, or use `ettametta up`, which starts a server")
     clock = Clock()
-    await asyncio.to_thread(_clear_scratch, settings.data_dir / "tmp")
+    await asyncio.to_thread(clear_scratch, settings.data_dir / "tmp")
     async with AsyncExitStack() as stack:
         db = await _patiently(
             lambda: stack.enter_async_context(open_database(settings.database_url or "", name=party)), clock
@@ -155,14 +152,6 @@ async def open_services(settings: Settings, party: str, bus: Bus) -> AsyncIterat
             tokens=tokens,
             announce=bus.announce,
         )
-
-
-def _clear_scratch(folder: Path) -> None:
-    """Remove what killed processes left behind, once it is a day old."""
-    for left in folder.glob("*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > SCRATCH_KEPT_S:
-                shutil.rmtree(left)
 
 
 async def _patiently(opening: Callable[[], Awaitable[Any]], clock: Clock) -> Any:
@@ -198,7 +187,7 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
     """Run one replica for as long as the body lasts."""
     party = PARTIES[app.name]
     async with connect(settings, party) as bus, open_services(settings, app.name, bus) as services:
-        consumers = [pull(bus, consumer, app.handlers[consumer.kind], services) for consumer in consumers_of(party)]
+        consumers = [pull(bus, consumer, app, services) for consumer in consumers_of(party)]
         relay = Relay(services.db, bus.js, sender=app.name, clock=services.clock)
         async with asyncio.TaskGroup() as group:
             taking = [group.create_task(consumer.run(), name="consumer") for consumer in consumers]
@@ -219,13 +208,14 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
                     task.cancel()
 
 
-def pull(bus: Bus, consumer: Consumer, handler: Handler, services: Services) -> PullConsumer:
-    """Make the consumer that gives each of its messages to `handler`."""
+def pull(bus: Bus, consumer: Consumer, app: ActorApp, services: Services) -> PullConsumer:
+    """Make the consumer that gives each of its messages to the app's handler."""
+    handler, places = app.handlers[consumer.kind], app.places.get(consumer.kind)
 
     async def take(message: Msg) -> None:
         await process(message, consumer, handler, services, always_check=consumer.batch == 1)
 
-    made = PullConsumer(bus.client, consumer, take)
+    made = PullConsumer(bus.client, consumer, take, places=places(services.settings) if places else consumer.batch)
     bus.on_reconnected.append(made.pull_anew)
     return made
 

@@ -31,14 +31,19 @@ ENDED: Final = frozenset({"404", "408"})
 
 
 class PullConsumer:
-    """One replica's part of a durable consumer. `take` is awaited once per message and answers it."""
+    """One replica's part of a durable consumer. `take` is awaited once per message and answers it.
 
-    def __init__(self, client: Client, consumer: Consumer, take: Callable[[Msg], Awaitable[None]]) -> None:
+    places: messages worked on at once; None: the consumer's batch.
+    """
+
+    def __init__(
+        self, client: Client, consumer: Consumer, take: Callable[[Msg], Awaitable[None]], *, places: int | None = None
+    ) -> None:
         self.in_hand: dict[int, Msg] = {}
         self._client = client
         self._take = take
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM.name}.{consumer.name}"
-        self._places = consumer.batch
+        self._places = places or consumer.batch
         self._open = 0
         self._open_until = 0.0
         self._pause_until = 0.0

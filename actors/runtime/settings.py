@@ -95,6 +95,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     privacy: Annotated[Privacy, Meta(description="Who may see new posts.")] = "private"
     monetised: Annotated[bool, Meta(description="The channel earns money: non-commercial licences are refused.")] = True
+    render_chunk_from_s: Annotated[
+        float, Meta(description="Plans at least this long are rendered in chunks by all renderers, seconds.", ge=0)
+    ] = 60.0
+    render_workers: Annotated[
+        int, Meta(description="Chunks that one renderer works on side by side; 0: one for each core.", ge=0, le=256)
+    ] = 0
     ack_wait_s: Annotated[
         float, Meta(description="Time after which a silent worker's message goes to another, seconds.", ge=1, le=300)
     ] = 15.0

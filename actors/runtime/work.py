@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,14 +28,34 @@ from contracts.codec import encode, follow, subject_of
 from contracts.events import Event
 from contracts.ids import CorrelationId, EventId
 
-__all__ = ["Announce", "Handler", "Services", "Work"]
+__all__ = ["Announce", "Handler", "Services", "Work", "clear_scratch"]
 
 LOG: Final = get_logger()
+
+HELD: Final = "held-"
+"""Begins the names of folders that their owner holds a lock on."""
+SCRATCH_KEPT_S: Final = 86_400.0
 
 E = TypeVar("E", bound=Event)
 
 Announce = Callable[[str, bytes], Awaitable[None]]
 """Publish bytes on a subject, without any promise."""
+
+
+def clear_scratch(parent: Path) -> None:
+    """Remove what killed processes left behind: held folders whose lock is free, anything else once it is a day old."""
+    for left in parent.glob("*"):
+        with suppress(OSError):  # it is in use, or another process clears too
+            if not left.name.startswith(HELD):
+                if time.time() - left.stat().st_mtime > SCRATCH_KEPT_S:
+                    shutil.rmtree(left)
+                continue
+            lock = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left)
+            finally:
+                os.close(lock)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +80,21 @@ class Services:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give a folder for temporary files; it is gone afterwards."""
+        """Give a folder for temporary files; it is gone afterwards, or `clear_scratch` finds it."""
         parent = self.settings.data_dir / "tmp"
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{self.actor}-", dir=parent))
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f"{HELD}{self.actor}-", dir=parent))
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                break
+            os.close(lock)  # it was cleared before it was locked
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
 @dataclass(kw_only=True)

@@ -78,7 +78,9 @@ function showProgress() {
     bar.max = event.frames_total;
     bar.value = event.frames_done;
     const number = (value) => value.toLocaleString("en");
-    shown.querySelector(".number").textContent = `${number(event.frames_done)} of ${number(event.frames_total)} frames`;
+    const left = event.eta_s ? `, ${spanOf(event.eta_s)} left` : "";
+    shown.querySelector(".number").textContent =
+      `${number(event.frames_done)} of ${number(event.frames_total)} frames${left}`;
   }
 }
 
@@ -194,11 +196,14 @@ function tellTimes() {
 }
 
 function ago(seconds) {
-  if (seconds < 2) return "just now";
+  return seconds < 2 ? "just now" : `${spanOf(seconds)} ago`;
+}
+
+function spanOf(seconds) {
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
-    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit} ago`;
+    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit}`;
   }
-  return `${Math.floor(seconds)} s ago`;
+  return `${Math.floor(seconds)} s`;
 }
 
 async function scan(submitted) {

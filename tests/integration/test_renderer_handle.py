@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from actors.renderer import handle as renderer_handle
-from actors.renderer.app import APP
-from actors.renderer.render import render_file
+from actors.renderer import finish as renderer_finish
+from actors.renderer import pieces as renderer_pieces
+from actors.renderer.app import APP, renderer
+from actors.renderer.join import failed_beside
+from actors.renderer.parts import sweep
+from actors.renderer.pieces import Cut, LocalEngine, OnFrames
+from actors.renderer.render import Rendered, render_file
+from actors.runtime.app import ActorApp
 from actors.runtime.clock import Clock
 from actors.runtime.db import Database
 from actors.runtime.http import Http
@@ -68,10 +73,10 @@ class Bench(msgspec.Struct):
     services: Services
     announced: list[dict[str, Any]]
 
-    async def deliver(self, event: RenderRequested, *, delivery: int = 1) -> str:
-        (consumer,) = consumers_of(PARTIES[APP.name])
+    async def deliver(self, event: RenderRequested, *, delivery: int = 1, app: ActorApp = APP) -> str:
+        (consumer,) = (one for one in consumers_of(PARTIES[app.name]) if one.kind is RenderRequested)
         message = Message(event, delivery)
-        await process(message, consumer, APP.handlers[RenderRequested], self.services, always_check=True)
+        await process(message, consumer, app.handlers[RenderRequested], self.services, always_check=True)
         return message.answered
 
     async def told(self, kind: str) -> list[dict[str, Any]]:
@@ -176,7 +181,7 @@ async def test_a_rendered_plan_is_not_rendered_again(bench: Bench, plan: Plan, m
     async def never(*_: object, **__: object) -> None:
         raise AssertionError("rendered again")
 
-    monkeypatch.setattr(renderer_handle, "render_file", never)
+    monkeypatch.setattr(renderer_pieces, "render_file", never)
     assert await bench.deliver(asked(plan)) == "ack"
     first, second = await bench.told("render.completed")
     assert first["rendition"] == second["rendition"]
@@ -193,7 +198,7 @@ async def test_a_lost_file_is_rendered_again_to_the_same_bytes(bench: Bench, pla
     assert (await bench.told("render.completed"))[1]["rendition"] == told["rendition"]
 
 
-@pytest.mark.parametrize("boundary", ["renderer.rendered", "renderer.stored"])
+@pytest.mark.parametrize("boundary", ["renderer.joined", "renderer.finished"])
 async def test_a_death_between_steps_ends_in_one_event(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, boundary: str
 ) -> None:
@@ -205,13 +210,76 @@ async def test_a_death_between_steps_ends_in_one_event(
             reached.append(name)
             raise Killed(name)
 
-    monkeypatch.setattr(renderer_handle, "reach", reach)
+    monkeypatch.setattr(renderer_finish, "reach", reach)
     request = asked(plan)
     with pytest.raises(Killed):
         await bench.deliver(request)
     assert await bench.deliver(request, delivery=2) == "ack"
     assert len(await bench.told("render.completed")) == 1
     assert clean(bench)
+
+
+class Dying(LocalEngine):
+    """The real engine, in a process that dies as soon as one part is kept."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    async def whole(
+        self, cut: Cut, *, sources: Mapping[str, Path], kept: Path, out: Path, crew: int, on_frames: OnFrames
+    ) -> Rendered:
+        self.found.append(len([*kept.glob("*.mp4")]))
+
+        async def tell(frames: int) -> None:
+            await on_frames(frames)
+            if len(self.found) == 1 and any(kept.glob("*.mp4")):
+                raise Killed
+
+        return await super().whole(cut, sources=sources, kept=kept, out=out, crew=1, on_frames=tell)
+
+
+async def test_finished_chunks_outlive_the_renderer(bench: Bench, plan: Plan, tmp_path: Path) -> None:
+    """A renderer that is killed near the end begins at the first frame again, or makes another file."""
+    clip = plan.clips[0]
+    longer = replace(plan, clips=(clip,) * 24, captions=None)
+    engine = Dying()
+    app = renderer(engine)
+    request = asked(longer)
+    with pytest.raises(Killed):
+        await bench.deliver(request, app=app)
+    assert await bench.deliver(request, delivery=2, app=app) == "ack"
+    assert engine.found[0] == 0
+    assert engine.found[1] >= 1
+    (told,) = await bench.told("render.completed")
+    out = tmp_path / "local.mp4"
+    root = Path(bench.services.settings.media_url)
+    await render_file(longer, resolve=lambda source: root / source.key, out=out)
+    assert told["rendition"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert clean(bench)
+
+
+class Failing(LocalEngine):
+    """The real engine, whose file fails its last check."""
+
+    async def whole(
+        self, cut: Cut, *, sources: Mapping[str, Path], kept: Path, out: Path, crew: int, on_frames: OnFrames
+    ) -> Rendered:
+        await super().whole(cut, sources=sources, kept=kept, out=out, crew=crew, on_frames=on_frames)
+        out.rename(failed_beside(out))
+        raise Reject("the picture is black")
+
+
+async def test_what_failed_a_check_is_kept_for_a_while(bench: Bench, plan: Plan) -> None:
+    """Nobody can see what was wrong with a refused video, or refused videos fill the store."""
+    assert await bench.deliver(asked(plan), app=renderer(Failing())) == "term"
+    (key,) = await bench.services.objects.list("failed/")
+    assert [told["reason"] for told in await bench.told("work.rejected")] == ["the picture is black"]
+    assert await bench.services.objects.size(key)
+    assert clean(bench)
+    await bench.services.db.execute("update chunk_files set used_at = now() - interval '8 days'")
+    await bench.services.db.execute("update renditions set started_at = now() - interval '8 days', told_at = null")
+    await sweep(bench.services)
+    assert await bench.services.objects.list("failed/") == []
 
 
 @pytest.mark.parametrize(

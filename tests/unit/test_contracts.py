@@ -181,6 +181,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "reasons": (e.Reason(signal="velocity", points=73.5, because="1200 views in 2 days"),),
         "destination": DESTINATION,
     },
+    "chunk.requested": {"item_id": ITEM, "plan_id": PlanId(SHA), "index": 7},
     "import.requested": {
         "rights": RIGHTS,
         "key": ObjectKey("sources/9f/86d0.mp4"),
@@ -192,6 +193,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "subtitles_key": ObjectKey("sources/9f/86d0.srt"),
         "destination": DESTINATION,
     },
+    "join.requested": {"item_id": ITEM, "plan_id": PlanId(SHA)},
     "post.measured": {
         "item_id": ITEM,
         "post_id": POST,
@@ -219,7 +221,15 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "destination": DESTINATION,
         **TEXTS,
     },
-    "render.progressed": {"item_id": ITEM, "plan_id": PlanId(SHA), "frames_done": 75, "frames_total": 150},
+    "render.progressed": {
+        "item_id": ITEM,
+        "plan_id": PlanId(SHA),
+        "frames_done": 75,
+        "frames_total": 150,
+        "workers": 3,
+        "eta_s": 2.5,
+        "absent": {"eta_s": "no frame is encoded yet"},
+    },
     "render.requested": {"item_id": ITEM, "plan": PLAN, "destination": DESTINATION, **TEXTS},
     "scan.completed": {
         "niche": "deep sea",
@@ -246,7 +256,9 @@ ESSENTIAL: Final[dict[str, set[str]]] = {
     "account.connected": {"account_id", "platform"},
     "candidate.found": {"candidate", "niche"},
     "candidate.selected": {"item_id", "candidate", "niche", "score", "reasons"},
+    "chunk.requested": {"item_id", "plan_id", "index"},
     "import.requested": {"rights"},
+    "join.requested": {"item_id", "plan_id"},
     "post.measured": {"item_id", "post_id", "platform", "bucket", "measured_at", "age_s", "metrics"},
     "post.published": {"item_id", "post_id", "platform", "account_id", "platform_post_id", "url", "published_at"},
     "post.requested": {"item_id", "key", "rights", "destination"},

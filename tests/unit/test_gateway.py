@@ -41,6 +41,9 @@ COLUMNS = (
     "started_at",
     "frames_done",
     "frames_total",
+    "eta_s",
+    "eta_because",
+    "told_at",
     "finished_at",
     "stored_at",
     "post_id",
@@ -170,6 +173,26 @@ def test_the_script_finds_what_it_looks_for() -> None:
         assert f'id="{name}"' in markup, name
     for live in re.findall(r"<[^>]*data-live[^>]*>", markup):
         assert 'id="' in live
+
+
+@pytest.mark.parametrize(
+    ("told", "eta_s", "because"),
+    [
+        ({"eta_s": 150.0, "eta_because": "", "told_at": NOW}, 150.0, ""),
+        ({"eta_because": "no frame is encoded yet", "told_at": NOW}, None, "no frame is encoded yet"),
+        (
+            {"eta_s": 150.0, "eta_because": "", "told_at": NOW - timedelta(minutes=2)},
+            None,
+            "no renderer has told of it for a while",
+        ),
+    ],
+)
+def test_the_time_left_is_shown_while_it_is_known(told: dict[str, Any], eta_s: float | None, because: str) -> None:
+    """A render whose renderers are gone would be three minutes from its end for ever."""
+    item = item_of(row(stage="rendering", plan_id="p", frames_done=75, frames_total=150, **told), now=NOW)
+    assert item.render is not None
+    assert (item.render.eta_s, item.render.eta_because) == (eta_s, because)
+    assert ("2 min left" in words_of(item_row(item, now=NOW))) == (eta_s is not None)
 
 
 @pytest.mark.parametrize(

@@ -25,15 +25,23 @@ def test_no_password_is_in_the_file() -> None:
 
 def test_the_renderer_may_do_exactly_this() -> None:
     """A renderer that a malformed video takes over could post, or read other actors' work."""
-    name = "ETT.renderer-render-requested"
+    consumers = [f"ETT.renderer-{kind}-requested" for kind in ("render", "chunk", "join")]
     assert permissions_of(ACTORS["renderer"]) == Permissions(
         publish=(
+            "ett.chunk.requested",
+            "ett.join.requested",
             "ett.render.progressed",
             "ett.render.completed",
             "ett.work.rejected",
-            f"$JS.API.CONSUMER.INFO.{name}",
-            f"$JS.API.CONSUMER.MSG.NEXT.{name}",
-            f"$JS.ACK.{name}.>",
+            *(
+                subject
+                for name in consumers
+                for subject in (
+                    f"$JS.API.CONSUMER.INFO.{name}",
+                    f"$JS.API.CONSUMER.MSG.NEXT.{name}",
+                    f"$JS.ACK.{name}.>",
+                )
+            ),
         ),
         subscribe=("_INBOX_renderer.>",),
     )

@@ -178,6 +178,25 @@ def test_more_than_three_flashes_a_second_are_found() -> None:
     assert not list(too_many(between_bright, fps))
 
 
+def test_two_halves_that_flash_by_turns_are_found() -> None:
+    """A checkerboard that flickers passes, because its mean never changes."""
+    bright, dark = np.full((8, 8), 200, np.uint8), np.full((8, 8), 40, np.uint8)
+    by_turns = [np.vstack((bright, dark)), np.vstack((dark, bright))] * 15
+    assert list(too_many(by_turns, Fraction(30)))
+
+
+def test_what_moves_through_the_picture_is_no_flash() -> None:
+    """A train, a fence or a crowd that passes is refused, though it never flashes."""
+    frames = []
+    for number in range(60):
+        frame = np.full((16, 8), 60, np.uint8)
+        frame[number % 16] = 200  # a bright row passes each block about twice a second
+        frame[(number + 5) % 16] = 200
+        frame[(number + 10) % 16] = 200
+        frames.append(frame)
+    assert not list(too_many(frames, Fraction(30)))
+
+
 def test_slow_changes_are_no_flashes() -> None:
     """A dimmed lamp or a fade is refused."""
     ramp = [np.full((16, 8), 16 + 3 * at, np.uint8) for at in range(70)]

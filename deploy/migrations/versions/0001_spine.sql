@@ -166,17 +166,58 @@ comment on table written_texts is 'What a language model wrote for an item, so t
 comment on column written_texts.asked is 'SHA-256 of what the model was told of the item, hex: other words are written anew.';
 
 create table renditions (
-    plan_id    text        primary key,
-    item_id    text        not null references items,
-    plan       jsonb       not null,
-    rendition  jsonb,
-    started_at timestamptz not null default now(),
-    frames_done  integer   not null default 0,
+    plan_id      text        primary key,
+    item_id      text        not null references items,
+    plan         jsonb       not null,
+    rendition    jsonb,
+    asked        jsonb,
+    asked_by     text,
+    join_event   text,
+    started_at   timestamptz not null default now(),
+    told_at      timestamptz,
+    frames_done  integer     not null default 0,
     frames_total integer,
-    finished_at timestamptz
+    eta_s        double precision,
+    eta_because  text        not null default 'it has not begun',
+    finished_at  timestamptz
 );
 comment on table renditions is 'One row per render plan; rendition is null until the file is stored and checked.';
+comment on column renditions.asked is 'What render.completed repeats of the request; null: the plan is not rendered in chunk jobs.';
+comment on column renditions.asked_by is 'The render.requested whose chunk jobs are under way.';
+comment on column renditions.told_at is 'When progress was last told; eta_s is of that moment, or null because of eta_because.';
 create index renditions_item on renditions (item_id);
+
+create table render_chunks (
+    plan_id     text        not null references renditions on delete cascade,
+    index       integer     not null check (index >= -1),
+    key         text        not null,
+    frames      integer     not null,
+    state       text        not null default 'waiting' check (state in ('waiting', 'working', 'done', 'stopped')),
+    frames_done integer     not null default 0,
+    rounds      integer     not null default 0,
+    event_id    text,
+    renders     integer     not null default 0,
+    started_at  timestamptz,
+    seen_at     timestamptz,
+    primary key (plan_id, index)
+);
+comment on table render_chunks is 'The parts of a render: chunks of frames, and the sound (index -1, no frames).';
+comment on column render_chunks.key is 'SHA-256 of everything that decides the bytes of the part.';
+comment on column render_chunks.event_id is 'The chunk.requested that is valid, the rounds-th; null: rendered by who took the whole plan.';
+comment on column render_chunks.renders is 'How often a render of it began; more than once: a renderer died, or the file was lost.';
+comment on column render_chunks.started_at is 'Begin of its render; null: its file was there already.';
+create index render_chunks_key on render_chunks (key);
+
+create table chunk_files (
+    key        text        primary key,
+    object_key text        not null,
+    sha256     text,
+    size_bytes bigint,
+    used_at    timestamptz not null default now()
+);
+comment on table chunk_files is 'Files of parts, kept for plans that share them. The row comes before the file, so that no file is forgotten.';
+comment on column chunk_files.sha256 is 'SHA-256 of the file; null: it is being made.';
+create index chunk_files_used on chunk_files (used_at);
 
 -- Accounts and posts -------------------------------------------------------------------------------
 
