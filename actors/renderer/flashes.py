@@ -23,8 +23,8 @@ __all__ = ["Flashes", "too_many"]
 
 AREA_MIN: Final = 0.25
 DARKER_BELOW: Final = 0.80
-TOGETHER_S: Final = Fraction(1, 10)
-"""Blocks that change within this time change together: what passes through the picture is no flash, a fade is one."""
+TOGETHER_S: Final = Fraction(1, 15)
+"""Blocks that change within this time change together: a flash does it, what passes through the picture does not."""
 
 
 def _luminance() -> NDArray[np.float32]:
@@ -67,12 +67,14 @@ class Flashes:
         self._changes.append(_Changes(rose, fell, [False, False]))
         self._settle([one.rose for one in self._recent()], 0)
         self._settle([one.fell for one in self._recent()], 1)
-        count = np.zeros(now.shape, np.int16)
+        rises, falls = np.zeros(now.shape, np.int16), np.zeros(now.shape, np.int16)
         for one in self._changes:
-            for blocks, counts in ((one.rose, one.counts[0]), (one.fell, one.counts[1])):
-                if counts:
-                    count += blocks
-        return float((count > 2 * MAX_FLASHES_PER_S).mean()) >= self._area
+            if one.counts[0]:
+                rises += one.rose
+            if one.counts[1]:
+                falls += one.fell
+        # A block rises and falls by turns, so that the more frequent of the two counts its flashes.
+        return float((np.maximum(rises, falls) > MAX_FLASHES_PER_S).mean()) >= self._area
 
     def _recent(self) -> list[_Changes]:
         return list(self._changes)[-self._together :]
