@@ -6,13 +6,13 @@ of all their processes' shares (PSS, Linux). Ways whose programs are not install
 
     bare             ffmpeg: crop, scale and encode, nothing else: the practical floor
     bare, PyAV       the same in one Python process
-    engine           `render_file`, as `ettametta render` calls it, with every check
-    engine, no gate  the same, chunks not decoded again
+    engine           `ettametta render`, with every check
+    engine, no gate  the same engine, chunks not decoded again
     smooth           ffmpeg's best graph of the same smoothness: perspective by time, eq, subtitles
     MoviePy          as its users write it
     naive            PyAV, RGB24 frames, OpenCV
 
-    python benchmarks/render.py [--seconds 20] [--rounds 3] [--source FILE] [--ways bare engine …] [--profile]
+    python benchmarks/render.py [--seconds 20] [--rounds 3] [--source FILE] [--ways bare engine …] [--profile] [--ssim]
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,6 +62,7 @@ from contracts.rights import RightsRecord
 CRF: Final = 23
 WAYS: Final = ("bare", "bare, PyAV", "engine", "engine, no gate", "smooth", "naive", "MoviePy")
 SAMPLE_EVERY_S: Final = 0.2
+COMPARED_FRAMES: Final = 20
 X264: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", str(CRF), "-g", "75")
 AAC: Final = ("-c:a", "aac", "-b:a", "160k", "-movflags", "+faststart")
 SCALED: Final = "crop=ih*9/16:ih,scale=1080:1920:flags=bilinear"
@@ -123,12 +123,11 @@ def plan_of(source: Path, seconds: int) -> Plan:
 # The ways -------------------------------------------------------------------------------------------
 
 
-def run_engine(source: Path, seconds: int, out: Path, *, checked: bool) -> None:
-    """Render as the command line does."""
+def run_unchecked(source: Path, seconds: int, out: Path) -> None:
+    """Render as the command line does, without decoding chunks again."""
     from actors.renderer import render
 
-    if not checked:
-        vars(render)["CHILD"] = "benchmarks.unchecked_child"
+    vars(render)["CHILD"] = "benchmarks.unchecked_child"
     plan = plan_of(source, seconds)
     asyncio.run(render.render_file(plan, resolve=lambda one: Path(one.key), out=out))
 
@@ -322,6 +321,10 @@ class Run(msgspec.Struct):
 def command(way: str, source: Path, seconds: int, folder: Path) -> list[str]:
     """Return the program that makes the video in one way."""
     out = folder / f"{way.replace(', ', '-').replace(' ', '-')}.mp4"
+    if way == "engine":
+        plan = folder / "plan.json"
+        plan.write_bytes(msgspec.json.encode(plan_of(source.absolute(), seconds)))
+        return [sys.executable, "-m", "deploy", "render", str(plan), "-o", str(out)]
     if way not in {"bare", "smooth"}:
         here = [sys.executable, "-m", "benchmarks.render", "--run", way]
         return [*here, "--source", str(source), "--seconds", str(seconds), str(out)]
@@ -384,8 +387,7 @@ def run_here(way: str, source: Path, seconds: int, out: Path) -> None:
     """Make the video in this process."""
     ways: dict[str, Callable[[Path, int, Path], None]] = {
         "bare, PyAV": run_bare,
-        "engine": partial(run_engine, checked=True),
-        "engine, no gate": partial(run_engine, checked=False),
+        "engine, no gate": run_unchecked,
         "naive": run_naive,
         "MoviePy": run_moviepy,
     }
@@ -394,10 +396,9 @@ def run_here(way: str, source: Path, seconds: int, out: Path) -> None:
 
 def profile(source: Path, seconds: int, folder: Path) -> None:
     """Make all chunks in this process and print where its threads' time goes."""
-    from actors.renderer import encode, engine, gate
+    from actors.renderer import drawing, encode, engine, gate, reading, soundtrack
     from actors.renderer.chunks import chunks
     from actors.renderer.draw import cpu, scene
-    from actors.renderer.faces import fonts_of
     from actors.renderer.text import texts
 
     spent: dict[str, float] = defaultdict(float)
@@ -415,19 +416,18 @@ def profile(source: Path, seconds: int, folder: Path) -> None:
         setattr(owner, name, outer)
 
     for owner, name, label in (
-        (engine._Reading, "pictures", "decode"),  # noqa: SLF001
+        (reading.Reading, "pictures", "decode"),
         (scene.Director, "recipe", "draw: recipe"),
         (cpu.CpuCanvas, "draw", "draw: picture"),
         (texts.Texts, "at", "draw: text"),
-        (engine, "blend", "draw: blend text"),
-        (engine._Sources, "note", "measure sources"),  # noqa: SLF001
+        (drawing, "blend", "draw: blend text"),
+        (drawing.Sources, "note", "measure sources"),
         (encode.PictureWriter, "write", "encode"),
         (encode.PictureWriter, "_flush", "encode"),
         (gate, "check_chunk", "gate"),
     ):
         timed(owner, name, label)
-    plan = plan_of(source, seconds)
-    materials = engine.Materials(plan, {"source": source}, fonts_of(plan, None))
+    plan, materials = materials_of(source, seconds)
     targets = iter(
         [engine.Target(one, folder / "part", folder / f"{one.index}.mp4", folder / "failed") for one in chunks(plan)]
     )
@@ -436,12 +436,53 @@ def profile(source: Path, seconds: int, folder: Path) -> None:
     whole_s = time.process_time() - began
     spent["other"] = whole_s - sum(spent.values())
     began = time.process_time()
-    engine.render_sound(materials, part=folder / "part", out=folder / "s.m4a", failed=folder / "failed")
+    soundtrack.render_sound(materials, part=folder / "part", out=folder / "s.m4a", failed=folder / "failed")
     spent["sound"] = time.process_time() - began
     frames = seconds * 30
     print("| step | CPU ms per frame | share |\n|---|---|---|")
     for label, took_s in sorted(spent.items(), key=lambda one: -one[1]):
         print(f"| {label} | {1000 * took_s / frames:.2f} | {took_s / sum(spent.values()):.0%} |")
+
+
+def materials_of(source: Path, seconds: int) -> tuple[Plan, Any]:
+    """Return the job and what it is rendered from."""
+    from actors.renderer.faces import fonts_of
+    from actors.renderer.reading import Materials
+
+    plan = plan_of(source, seconds)
+    return plan, Materials(plan, {"source": source}, fonts_of(plan, None))
+
+
+def likeness(source: Path, seconds: int) -> None:
+    """Print how alike frames are to the same frames drawn in floats from the definitions, before text and encoder."""
+    from av.video.frame import VideoFrame
+
+    from actors.renderer.draw.cpu import CpuCanvas
+    from actors.renderer.draw.scene import Director, Shape
+    from actors.renderer.reading import Reading
+    from actors.renderer.source.picture import planes_of
+    from tests import renderer_reference as reference
+
+    plan, materials = materials_of(source, seconds)
+    output = plan.output
+    director, reading = Director(plan, lambda _: None), Reading(materials)
+    canvas = CpuCanvas(output.width_px, output.height_px)
+    frame = VideoFrame(output.width_px, output.height_px, "yuv420p")
+    found: list[tuple[float, int, str]] = []
+    step = max(1, seconds * 30 // COMPARED_FRAMES)
+    for number in range(seconds * 30):
+        pictures = reading.pictures(number, director.strips(number))
+        if number % step:
+            continue
+        shapes = tuple(Shape(one.width_px, one.height_px, one.aspect, one.turn) for one in pictures)
+        recipe = director.recipe(number, shapes)
+        canvas.draw(recipe, pictures, frame)
+        sources = [reference.Pictured(one.planes, one.chroma_site) for one in pictures]
+        wanted = reference.rendered(recipe, sources, output.width_px, output.height_px)
+        for name, made, exact in zip("YUV", planes_of(frame), wanted, strict=True):
+            found.append((reference.ssim(made, exact), number, name))
+    least, number, name = min(found)
+    print(f"SSIM of {len(found) // 3} frames: at least {least:.5f} ({name} of frame {number})")
 
 
 def main() -> None:
@@ -451,6 +492,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, help="a 1920x1080 file at 30 fps with sound; made if not given")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--profile", action="store_true", help="where the engine's time goes, per frame")
+    parser.add_argument("--ssim", action="store_true", help="how near the engine's frames are to the definition")
     parser.add_argument("--run", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("out", nargs="?", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -465,6 +507,9 @@ def main() -> None:
             make_source(source, asked.seconds)
         if asked.profile:
             profile(source, asked.seconds, folder)
+            return
+        if asked.ssim:
+            likeness(source, asked.seconds)
             return
         compare(source, asked.seconds, asked.rounds, asked.ways, folder)
 

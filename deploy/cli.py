@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
@@ -50,6 +51,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
+
+
+def _settings() -> Settings:
+    """Load the settings, and leave those that bound media in the environment, for the processes that read them."""
+    settings = load_settings()
+    os.environ.update(settings.media_environment)
+    return settings
 
 
 def _print_json(value: Any) -> None:
@@ -113,7 +121,7 @@ def run(actor: str) -> None:
     from actors.runtime.app import run_actor
 
     app = importlib.import_module(f"actors.{actor}.app").APP
-    _run(run_actor(app, load_settings()))
+    _run(run_actor(app, _settings()))
 
 
 @main.command()
@@ -314,6 +322,7 @@ def dead_drop(number: int, data_dir: Path | None) -> None:
     "--effects", metavar="LIST", help="Instead of the preset's, as in `mirror,zoom:end_scale=1.2`; or `none`."
 )
 @click.option("--style", metavar="NAME", help="How captions look; `ettametta effects` names the styles.")
+@click.option("--seconds", type=click.FloatRange(0.1, 43_200), help="How long a still picture is shown [5].")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the plan goes [stdout].")
 @click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
 @click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words.")
@@ -324,11 +333,11 @@ def dead_drop(number: int, data_dir: Path | None) -> None:
     "--captions", "subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt."
 )
 def plan(media: Path, out: Path | None, **options: Any) -> None:
-    """Make a render plan for MEDIA. Needs no services."""
+    """Make a render plan for MEDIA, a video or a still picture. Needs no services."""
     from deploy.offline import make_plan
 
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    made = _run(make_plan(media, rights=rights, out=out, settings=load_settings(), **options))
+    made = _run(make_plan(media, rights=rights, out=out, settings=_settings(), **options))
     if out is None:
         _print_json(made)
     else:
@@ -345,7 +354,7 @@ def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json
     """Render a plan. Needs no services. The file is the same, however many chunks are rendered at a time."""
     from deploy.offline import render_plan
 
-    work = render_plan(plan_file, out, device=device, workers=chunks, settings=load_settings(), at=datetime.now(UTC))
+    work = render_plan(plan_file, out, device=device, workers=chunks, settings=_settings(), at=datetime.now(UTC))
     rendered = _run(work)
     if as_json:
         _print_json(rendered)

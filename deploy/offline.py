@@ -5,21 +5,22 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 import msgspec
 
-from actors.editor.effect_list import parse_effects
-from actors.editor.planfile import plan_file
-from actors.ranker.rank_file import Ranked, rank_lines
 from actors.renderer.render import Rendered, render_file
 from actors.runtime.settings import Settings
-from contracts import plan as plans
 from contracts.errors import Reject
 from contracts.plan import Plan, PlanSource
+from contracts.plan_rules import check
 from contracts.rights import RightsRecord, may
 
+if TYPE_CHECKING:
+    from actors.ranker.rank_file import Ranked
+
+# What a command needs alone is imported by it: half of a second is much beside a short render.
 __all__ = ["make_plan", "rank_file", "render_plan"]
 
 
@@ -34,9 +35,13 @@ async def make_plan(
     subtitles: Path | None,
     effects: str | None,
     style: str | None,
+    seconds: float | None,
     settings: Settings,
 ) -> Plan:
     """Make a plan for one file; write it to `out` if given. Raises: Reject."""
+    from actors.editor.effect_list import parse_effects  # noqa: PLC0415
+    from actors.editor.planfile import plan_file  # noqa: PLC0415
+
     _refuse_unwritable(out)
     plan = await plan_file(
         media,
@@ -47,6 +52,7 @@ async def make_plan(
         narrate=narrate,
         effects=parse_effects(effects) if effects is not None else None,
         style=style,
+        still_us=None if seconds is None else round(seconds * 1_000_000),
         settings=settings,
         folder=out.parent if out else None,
     )
@@ -64,7 +70,7 @@ async def render_plan(
         plan = msgspec.json.decode(plan_file.read_bytes(), type=Plan)
     except msgspec.DecodeError as error:
         raise Reject(f"{plan_file} is not a valid plan: {error}", mend="see docs/schema/plan.json") from error
-    plans.check(plan)
+    check(plan)
     for source in plan.sources:
         verdict = may("derivative", source.rights, at=at)
         if not verdict.allowed:
@@ -118,5 +124,7 @@ def _refuse_unwritable(out: Path | None) -> None:
 
 def rank_file(path: Path, *, niche: str, settings: Settings) -> tuple[Ranked, ...]:
     """Rank the candidates of a file. Raises: Reject, naming the first line that cannot be read."""
+    from actors.ranker.rank_file import rank_lines  # noqa: PLC0415
+
     with path.open("rb") as lines:
         return rank_lines(lines, niche=niche or None, monetised=settings.monetised)

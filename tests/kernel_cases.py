@@ -25,7 +25,8 @@ from actors.renderer.text.stamps import Stamp, blend
 from contracts import plan as p
 from contracts.ids import ObjectKey
 from contracts.media import Rational
-from contracts.plan import Clip, Output, Plan, PlanSource, Transition, check
+from contracts.plan import Clip, Output, Plan, PlanSource, Transition
+from contracts.plan_rules import check
 from tests.renderer_media import RIGHTS
 
 WIDTH, HEIGHT = 540, 960

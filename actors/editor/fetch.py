@@ -52,6 +52,7 @@ async def fetch_page(url: str, folder: Path, *, max_bytes: int, allowed: tuple[O
         result=Fetched,
         deadline_s=DEADLINE_S,
         memory_bytes=MEMORY_BYTES,
+        network=True,
         what="fetching the video",
     )
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.editor.cues import within
 from actors.editor.styles import SAFE_AREAS, STYLES
@@ -28,6 +29,7 @@ from contracts.plan import (
     FillCrop,
     FitInside,
     Flash,
+    KenBurns,
     Layout,
     Mirror,
     Output,
@@ -35,11 +37,11 @@ from contracts.plan import (
     PlanSource,
     PunchIn,
     Zoom,
-    check,
 )
+from contracts.plan_rules import check
 from contracts.rights import RightsRecord
 
-__all__ = ["PRESETS", "Preset", "Voice", "make_plan", "output_rate", "preset_named", "style_named"]
+__all__ = ["PRESETS", "Preset", "Voice", "for_still", "make_plan", "output_rate", "preset_named", "style_named"]
 
 DEFAULT_RATE: Final = Rational(30, 1)
 MAX_FPS: Final = 60
@@ -108,6 +110,11 @@ def preset_named(name: str) -> Preset:
     if name not in PRESETS:
         raise Reject(f"there is no preset '{name}'", mend=f"known: {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def for_still(preset: Preset, shown_us: int) -> Preset:
+    """Return the preset for a still that is shown so long: it is glided over, whatever would be done with a video."""
+    return replace(preset, layout=KenBurns(), zoom_to=1.0, max_duration_us=max(preset.max_duration_us, shown_us))
 
 
 def make_plan(

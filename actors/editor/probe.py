@@ -25,6 +25,7 @@ from actors.runtime.damage import Tally, refuse_damage, why
 from actors.runtime.untrusted import (
     DEMUXERS,
     MAX_DURATION_S,
+    MAX_PIXELS,
     MAX_SIDE_PX,
     MAX_STREAMS,
     bounded,
@@ -86,6 +87,7 @@ async def probe_file(path: Path) -> Probe:
         result=Probe,
         deadline_s=DEADLINE_S,
         memory_bytes=MEMORY_BYTES,
+        writes_bytes=0,
         what="probing the file",
     )
 
@@ -124,7 +126,7 @@ def refuse_by_head(head: bytes) -> None:
     if text.startswith((b"#extm3u", b"[playlist]", b"ffconcat")):
         raise Reject("the file is a playlist, not a video", mend="send the video that it points to")
     if kind := still_kind(head):
-        raise Reject(f"the file is a picture ({kind}), not a video", mend="name it as a source of a render plan")
+        raise Reject(f"the file is a picture ({kind}), not a video", mend="`ettametta plan` makes a video of it")
 
 
 def shown_size(width_px: int, height_px: int, aspect: Fraction, rotation_deg: int) -> tuple[int, int]:
@@ -162,7 +164,7 @@ def _probe_container(container: InputContainer, size_bytes: int) -> Probe:
             heard = _decodes_audio(packet)
     frame = shown.first
     if frame is None:
-        raise _no_frame(shown)
+        raise _no_frame(shown, sized=video.codec_context.width > 0)
     refuse_damage(shown.tally)
     claimed = Fraction(video.average_rate) if video.average_rate else None
     return Probe(
@@ -254,7 +256,7 @@ class _Shown:
         self.highest = max(self.highest, at)
         self.end = max(self.end, at + (packet.duration or 0))
         if (self.highest - self.lowest) * self.base > MAX_DURATION_S:
-            raise Reject("the video is longer than 12 hours", mend="cut it first")
+            raise Reject(f"the video is longer than {MAX_DURATION_S / 3600:.4g} hours", mend="cut it first")
 
     def _decode(self, packet: av.Packet[Any]) -> None:
         try:
@@ -290,12 +292,14 @@ class _Shown:
         return max(1, round(end_us - self.start_us()))
 
 
-def _no_frame(shown: _Shown) -> Reject:
+def _no_frame(shown: _Shown, *, sized: bool) -> Reject:
     if shown.encrypted:
         return Reject("the video is encrypted (DRM)", mend="send a copy without protection")
     if not shown.packets:
         return Reject("the video stream has no frames", mend=_RESAVE)
-    return Reject(f"not one frame of the video can be decoded{shown.tally.detail}", mend=_RESAVE)
+    # FFmpeg forgets the size of a picture that is too large.
+    large = "" if sized else f"; perhaps its picture has more than {MAX_PIXELS / 1e6:.4g} million pixels"
+    return Reject(f"not one frame of the video can be decoded{shown.tally.detail}{large}", mend=_RESAVE)
 
 
 def _decodes_audio(packet: av.Packet[Any]) -> bool:

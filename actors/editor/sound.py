@@ -14,11 +14,12 @@ import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from msgspec import Struct
 
-from actors.editor.probe import DEMUXERS, open_local
 from actors.runtime import isolate
+from actors.runtime.untrusted import DEMUXERS, bounded, open_local
 from contracts.errors import Reject
 from contracts.media import Probe
 
@@ -84,7 +85,7 @@ def extract(request: ExtractRequest, _progress: isolate.Progress) -> Extracted:
 def decode_speech(path: Path, audio_index: int, start_us: int, *, length_us: int) -> np.ndarray:
     """Decode a stream to int16 (n,), mono, 16 kHz; sample 0 is at start_us, gaps are silent.
 
-    n is 0 if nothing can be decoded, and at most what `length_us` holds.
+    n is 0 if nothing can be decoded, and at most what `length_us` holds. Raises: Reject if the codec is not read.
     """
     blocks: list[np.ndarray] = []
     lead = filled = 0
@@ -112,7 +113,11 @@ def decode_speech(path: Path, audio_index: int, start_us: int, *, length_us: int
 
 
 def _audio_frames(container: InputContainer, index: int) -> Iterator[AudioFrame]:
-    for packet in container.demux(container.streams[index]):
+    stream = container.streams[index]
+    if not isinstance(stream, AudioStream):
+        raise Reject("the sound of the video is not where it was")
+    bounded(stream)
+    for packet in container.demux(stream):
         try:
             frames = packet.decode()
         except av.error.MemoryError:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from actors.renderer import local
 from actors.renderer.chunks import chunks
-from actors.renderer.engine import Materials, Target, render_chunks, render_sound
+from actors.renderer.engine import Target, render_chunks
 from actors.renderer.faces import contents, fonts_of
 from actors.renderer.job import (
     ChunkRequest,
@@ -23,11 +23,14 @@ from actors.renderer.job import (
     RenderRequest,
     Request,
     SoundRequest,
+    engine_of,
 )
 from actors.renderer.join import failed_beside, join, parts_of
+from actors.renderer.reading import Materials
+from actors.renderer.soundtrack import render_sound
 from actors.renderer.text.texts import notes_of
 from actors.runtime import isolate
-from contracts.plan import check
+from contracts.plan_rules import check
 
 __all__ = ["answer"]
 
@@ -48,14 +51,14 @@ def answer(request: Request, progress: isolate.Progress) -> Struct:
             check(request.plan)
             sound = None if request.sound is None else Path(request.sound)
             parts = parts_of([Path(chunk) for chunk in request.chunks], sound)
-            return join(request.plan, *parts, part=Path(request.part), out=Path(request.out))
+            return join(request.plan, *parts, part=Path(request.part), out=Path(request.out), engine=request.engine)
 
 
 def _chunk(request: ChunkRequest, progress: isolate.Progress) -> Made:
     plan = request.plan
     check(plan)
     faces = fonts_of(plan, request.font_path)
-    chunk = chunks(plan, fonts=contents(faces))[request.index]
+    chunk = chunks(plan, fonts=contents(faces), engine=engine_of(request.choice))[request.index]
     out = Path(request.out)
     targets = iter([Target(chunk, Path(request.part), out, failed_beside(out))])
     made: list[Made] = []
@@ -67,7 +70,7 @@ def _chunk(request: ChunkRequest, progress: isolate.Progress) -> Made:
         progress(Progressed(frames, chunk.end_frame - chunk.first_frame))
 
     render_chunks(
-        Materials(plan, _paths(request.paths), faces),
+        Materials(plan, _paths(request.paths), faces, request.choice),
         lambda: next(targets, None),
         lambda _, one: made.append(one),
         tell,

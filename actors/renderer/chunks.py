@@ -29,10 +29,8 @@ from contracts.plan import (
     ProgressBar,
     Shake,
     Zoom,
-    duration_us,
-    panes_of,
-    starts_us,
 )
+from contracts.plan_rules import duration_us, panes_of, starts_us
 
 __all__ = ["Chunk", "chunks", "gop_frames", "sound_key"]
 
@@ -58,13 +56,16 @@ def gop_frames(fps: Rational) -> int:
     return max(1, round(GOP_S * fps.num / fps.den))
 
 
-def chunks(plan: Plan, *, fonts: tuple[str, ...] = ()) -> tuple[Chunk, ...]:
-    """Cut the plan's frames at fixed places. fonts: names of the faces that draw its text, by content."""
+def chunks(plan: Plan, *, fonts: tuple[str, ...] = (), engine: str = ENGINE) -> tuple[Chunk, ...]:
+    """Cut the plan's frames at fixed places.
+
+    fonts: names of the faces that draw its text, by content; engine: name of what renders it, see job.engine_of.
+    """
     plan = _as_read(plan)
     gop = gop_frames(plan.output.fps)
     total = frame_count(duration_us(plan), plan.output.fps)
     step = gop * (1 if total <= SHORT_GOPS * gop else CHUNK_GOPS)
-    seen = _Seen(plan, fonts)
+    seen = _Seen(plan, fonts, engine)
     return tuple(
         Chunk(index=at, first_frame=first, end_frame=end, key=_digest(seen.within(first, end)))
         for at, first in enumerate(range(0, total, step))
@@ -103,8 +104,9 @@ def sound_key(plan: Plan) -> str | None:
 class _Seen:
     """What of a plan is seen in a range of frames, as plain data."""
 
-    def __init__(self, plan: Plan, fonts: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan, fonts: tuple[str, ...], engine: str) -> None:
         self._plan = plan
+        self._engine = engine
         self._fonts = fonts
         self._spans = spans(plan)
         self._total_us = duration_us(plan)
@@ -124,7 +126,7 @@ class _Seen:
         cues = self._cues(plan.captions, window)
         drawn = any(isinstance(effect, Grain | Glitch | Shake) for effect in plan.effects)
         return [
-            ENGINE,
+            self._engine,
             [first, end],
             [output.width_px, output.height_px, output.fps, output.video_codec, output.crf, output.preset],
             [self._clip(span, window) for span in self._spans if span.first_frame < end and first < span.end_frame],

@@ -1,16 +1,14 @@
-"""What this machine can decode, transform and encode with besides the CPU: each tried alone, and what a render uses.
+"""What this machine can decode, transform and encode with besides the CPU, and what a render uses of it.
 
-Each trial does the real work on a few frames, in a child process of its own with a deadline, because a broken driver
-may crash or hang the process that asks it. What cannot be there at all is told without a child.
+Each trial (see trials) does the real work on a few frames, in a child process of its own with a deadline, because a
+broken driver may crash or hang the process that asks it. What cannot be there at all is told without a child.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
 from collections.abc import Iterable
-from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -18,17 +16,29 @@ from typing import Annotated, Final, Literal
 import av
 import av.error
 import av.logging
-import numpy as np
 from av.codec.codec import UnknownCodecError
-from av.codec.hwaccel import HWAccel, hwdevices_available
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
+from av.codec.hwaccel import hwdevices_available
 from msgspec import Meta, Struct
 
-from actors.runtime.isolate import ChildFailed, Progress, run_isolated, serve
+from actors.runtime.isolate import ChildFailed, run_isolated
 from contracts.errors import Reject, Retry
 
-__all__ = ["TRIALS", "Choice", "Devices", "Found", "Trial", "choose", "nvidia_present", "probe"]
+__all__ = [
+    "SOFTWARE",
+    "TRIALS",
+    "Choice",
+    "Device",
+    "Devices",
+    "Found",
+    "Kind",
+    "Trial",
+    "choose",
+    "chosen",
+    "impossible",
+    "nvidia_present",
+    "probe",
+    "render_node",
+]
 
 Kind = Literal["decode", "transform", "encode"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -36,9 +46,6 @@ Device = Literal["auto", "cpu", "cuda"]
 SOFTWARE: Final = {"h264": "libx264", "hevc": "libx265"}
 HARDWARE: Final = ("nvenc", "vaapi", "qsv", "videotoolbox")
 """Families of encoders, named as FFmpeg names them."""
-FRAMES: Final = 5
-SIZE: Final = (640, 360)
-"""No encoder refuses it as too small: NVENC wants at least 145 px."""
 DEADLINE_S: Final = 30.0
 """For one trial. A first one compiles the kernels and makes a CUDA context, which takes seconds."""
 MEMORY_BYTES: Final = 16 << 30
@@ -89,12 +96,28 @@ class Choice(Struct, frozen=True, kw_only=True):
     decode: Literal["cpu", "cuda"] = "cpu"
     transform: Literal["cpu", "cuda"] = "cpu"
     encode: str = "libx264"
+    gpu: Annotated[str, Meta(description="Name of the GPU; empty: none is used.")] = ""
     why: Annotated[tuple[str, ...], Meta(description="Why a part that was hoped for is done by the CPU.")] = ()
 
     @property
     def name(self) -> str:
         """Name it in one word per part, for the engine's name: `cpu/cpu/libx264`."""
         return f"{self.decode}/{self.transform}/{self.encode}"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether anything is done by the GPU."""
+        return self.transform == "cuda"
+
+    @property
+    def hardware(self) -> str | None:
+        """The encoder, where it is not x264 or x265."""
+        return None if self.encode in SOFTWARE.values() else self.encode
+
+    @property
+    def stays(self) -> bool:
+        """Whether drawn frames go to the encoder without leaving the GPU."""
+        return self.on_gpu and self.encode.endswith("_nvenc")
 
 
 def choose(device: Device, devices: Devices, *, codec: str = "h264", encoder: str | None = None) -> Choice:
@@ -126,7 +149,27 @@ def choose(device: Device, devices: Devices, *, codec: str = "h264", encoder: st
             encode = nvenc.name
         else:
             why.append(f"encode: {nvenc.detail}")
-    return Choice(decode="cuda" if decode.works else "cpu", transform="cuda", encode=encode, why=tuple(why))
+    gpu = transform.detail.partition(",")[0]
+    return Choice(decode="cuda" if decode.works else "cpu", transform="cuda", encode=encode, gpu=gpu, why=tuple(why))
+
+
+_CHOSEN: Final[dict[tuple[str, str], Choice]] = {}
+
+
+async def chosen(device: Device, codec: str) -> Choice:
+    """Return what a render on `device` uses here; tried once in a process, and only where a GPU may be used.
+
+    Raises: Reject if the GPU is asked for and cannot be used.
+    """
+    if device == "cpu" or (device == "auto" and not nvidia_present()):
+        return Choice(encode=SOFTWARE[codec])
+    if (device, codec) not in _CHOSEN:
+        names = [("decode", "cuda"), ("transform", "cuda")]
+        if device == "cuda":
+            names.append(("encode", f"{codec}_nvenc"))
+        found = await probe(trial for trial in TRIALS if (trial.kind, trial.name) in names)
+        _CHOSEN[device, codec] = choose(device, found, codec=codec)
+    return _CHOSEN[device, codec]
 
 
 async def probe(trials: Iterable[Trial] = TRIALS, *, deadline_s: float = DEADLINE_S) -> Devices:
@@ -146,7 +189,7 @@ async def probe(trials: Iterable[Trial] = TRIALS, *, deadline_s: float = DEADLIN
 async def _apart(trial: Trial, deadline_s: float) -> Found:
     try:
         return await run_isolated(
-            "actors.renderer.devices",
+            "actors.renderer.trials",
             trial,
             result=Found,
             deadline_s=deadline_s,
@@ -177,7 +220,7 @@ def impossible(trial: Trial) -> str | None:
         return f"this build of FFmpeg has no {family}"
     if family in {"cuda", "nvenc"} and not nvidia_present():
         return "there is no NVIDIA GPU here"
-    if family in {"vaapi", "qsv"} and _render_node() is None:
+    if family in {"vaapi", "qsv"} and render_node() is None:
         return "there is no /dev/dri/renderD* here"
     if family == "videotoolbox" and sys.platform != "darwin":
         return "VideoToolbox is part of macOS"
@@ -194,99 +237,5 @@ def _no_codec(name: str, mode: Literal["r", "w"]) -> str | None:
     return None
 
 
-def _render_node() -> str | None:
+def render_node() -> str | None:
     return next((str(node) for node in sorted(Path("/dev/dri").glob("renderD*"))), None)
-
-
-# In the child ---------------------------------------------------------------------------------------
-
-
-def attempt(trial: Trial, _: Progress) -> Found:
-    """Do what a render would do, on a few frames."""
-    work = {"decode": _decode, "transform": _transform, "encode": _encode}[trial.kind]
-    av.logging.set_level(av.logging.ERROR)
-    with av.logging.Capture(local=False) as said:
-        try:
-            works, detail = True, work(trial.name)
-        except Exception as error:  # noqa: BLE001  # FFmpeg, CuPy and drivers raise their own; all mean this
-            told = [text.strip() for _, _, text in said if text.strip()]
-            works, detail = False, " ".join(f"{told[0] if told else ''} ({type(error).__name__}: {error})".split())
-    return Found(kind=trial.kind, name=trial.name, works=works, detail=detail[:500])
-
-
-def _pictures() -> list[VideoFrame]:
-    """Return frames whose mean rises by 30 levels each."""
-    width, height = SIZE
-    shape = np.indices((height, width), dtype=np.int32).sum(axis=0) % 32
-    frames = []
-    for number in range(FRAMES):
-        planes = np.full((height * 3 // 2, width), 128, np.uint8)
-        planes[:height] = shape + 40 + 30 * number
-        frame = VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts, frame.time_base = number, Fraction(1, 30)
-        frames.append(frame)
-    return frames
-
-
-def _written(encoder: str, hwaccel: HWAccel | None = None) -> io.BytesIO:
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream(encoder, rate=30, hwaccel=hwaccel)
-        assert isinstance(stream.codec_context, VideoCodecContext)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuv420p" if encoder in SOFTWARE.values() else "nv12"
-        for frame in _pictures():
-            container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
-        container.mux(stream.encode(None))
-    file.seek(0)
-    return file
-
-
-def _check(frames: list[VideoFrame]) -> None:
-    """Compare the means with what was put in. Raises: ValueError."""
-    if len(frames) != FRAMES:
-        raise ValueError(f"{len(frames)} of {FRAMES} frames came back")
-    for frame, wanted in zip(frames, _pictures(), strict=True):
-        luma, right = (each.reformat(format="gray8").to_ndarray().mean() for each in (frame, wanted))
-        if abs(luma - right) > 4:
-            raise ValueError(f"a frame of mean {right:.0f} came back as {luma:.0f}")
-
-
-def _decode(name: str) -> str:
-    hwaccel = HWAccel(name, device=_render_node() if name == "vaapi" else None, allow_software_fallback=False)
-    file = _written("libx264")
-    if name == "qsv":  # a decoder of its own, not an accelerator of FFmpeg's
-        with av.open(file, "r") as container:
-            context = av.CodecContext.create("h264_qsv", "r")
-            assert isinstance(context, VideoCodecContext)
-            context.extradata = container.streams.video[0].codec_context.extradata
-            _check([frame for packet in container.demux(video=0) for frame in context.decode(packet)])
-    else:
-        with av.open(file, "r", hwaccel=hwaccel) as container:
-            _check(list(container.decode(video=0)))
-    if name == "cuda":
-        # As a render has it: frames stay on the GPU, and a damaged or odd stream goes back to software.
-        file.seek(0)
-        with av.open(file, "r", hwaccel=HWAccel("cuda", allow_software_fallback=False, is_hw_owned=True)) as container:
-            kept = {frame.format.name for frame in container.decode(video=0)}
-        if kept != {"cuda"}:
-            raise ValueError(f"frames are not kept on the GPU but come as {', '.join(sorted(kept))}")
-    return "decodes H.264" + (" and keeps frames on the GPU" if name == "cuda" else "")
-
-
-def _encode(name: str) -> str:
-    family = name.rpartition("_")[2]
-    hwaccel = HWAccel("vaapi", device=_render_node()) if family == "vaapi" else None
-    with av.open(_written(name, hwaccel), "r") as container:
-        _check(list(container.decode(video=0)))
-    return f"encodes by {name}"
-
-
-def _transform(_: str) -> str:
-    from actors.renderer.draw.cuda import self_test  # noqa: PLC0415  # needs CuPy
-
-    return self_test()
-
-
-if __name__ == "__main__":
-    serve(Trial, attempt)

@@ -16,9 +16,11 @@ import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.codec.context import Flags
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from actors.renderer.chunks import gop_frames
+from actors.renderer.devices import SOFTWARE, Choice
 from actors.renderer.sound.mix import Samples
 from actors.renderer.timeline import SAMPLE_RATE_HZ
 from contracts.plan import Output
@@ -33,6 +35,9 @@ HAS_AVX2: Final = bool(cv2.checkHardwareSupport(_CPU_AVX2))
 """x264 is kept to AVX2: its macroblock tree for AVX-512 reads memory that was never written, so that the same pictures
 give other bytes each time (seen in the FFmpeg 8.1 of PyAV 18.1, 2026-11-23); AVX2 costs no measurable time."""
 _PLAIN: Final = {"fflags": "+bitexact"}
+PLAIN: Final = Choice()
+NVENC_PRESETS: Final = {"ultrafast": "p1", "superfast": "p2", "veryfast": "p3", "faster": "p4", "fast": "p4"}
+"""x264's presets as NVENC's, by speed; the slower ones are p5: from there on it gains little."""
 
 
 class _Writer:
@@ -56,16 +61,20 @@ class _Writer:
 
 
 class PictureWriter(_Writer):
-    """The frames of one chunk, counted from 0."""
+    """The frames of one chunk, counted from 0. They may lie on the GPU where `choice` says that they stay there."""
 
-    def __init__(self, path: Path, output: Output) -> None:
+    def __init__(self, path: Path, output: Output, choice: Choice = PLAIN) -> None:
         super().__init__(path)
         fps = Fraction(output.fps.num, output.fps.den)
         h264 = output.video_codec == "h264"
-        stream = self._container.add_stream(
-            "libx264" if h264 else "libx265", rate=fps, options=_h264(output) if h264 else _hevc(output)
-        )
-        stream.width, stream.height, stream.pix_fmt = output.width_px, output.height_px, "yuv420p"
+        if choice.hardware is None:
+            encoder, options = SOFTWARE[output.video_codec], _h264(output) if h264 else _hevc(output)
+        else:
+            encoder, options = choice.hardware, _nvenc(output)
+        stream = self._container.add_stream(encoder, rate=fps, options=options)
+        assert isinstance(stream.codec_context, VideoCodecContext)
+        stream.width, stream.height = output.width_px, output.height_px
+        stream.pix_fmt = "cuda" if choice.stays else "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / fps
         context.thread_count = 1
@@ -100,6 +109,16 @@ def _hevc(output: Output) -> dict[str, str]:
         "crf": str(output.crf),
         "x265-params": f"{one_thread}:keyint={keyint}:open-gop=0:repeat-headers=0",
     }
+
+
+def _nvenc(output: Output) -> dict[str, str]:
+    """Return constant quality in closed GOPs, every frame shown in the order of its coding.
+
+    Option names are those of libavcodec's nvenc. It has not run on a GPU yet.
+    """
+    step = NVENC_PRESETS.get(output.preset, "p5")
+    quality = {"rc": "vbr", "cq": str(output.crf), "b": "0", "preset": step, "tune": "hq"}
+    return {**quality, "bf": "0", "g": str(gop_frames(output.fps)), "no-scenecut": "1", "forced-idr": "1"}
 
 
 class SoundWriter(_Writer):

@@ -26,7 +26,8 @@ from contracts.errors import Reject, Snooze
 from contracts.events import RenderRequested
 from contracts.ids import PlanId
 from contracts.media import Rendition
-from contracts.plan import check, duration_us, plan_id
+from contracts.plan import plan_id
+from contracts.plan_rules import check, duration_us
 from contracts.rights import Use, may
 
 __all__ = ["render_handler"]

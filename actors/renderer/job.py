@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from actors.renderer.devices import Choice
 from contracts.plan import Plan
 
 __all__ = [
@@ -21,11 +23,33 @@ __all__ = [
     "Rendered",
     "Request",
     "SoundRequest",
+    "engine_of",
 ]
 
 _LIBRARIES: Final = ("av", "numpy", "opencv-python-headless", "pillow")
 ENGINE: Final = f"cpu-2 ({', '.join(f'{name} {version(name)}' for name in _LIBRARIES)}, {platform.machine()})"
-"""The engine and what its output bytes depend on."""
+"""The CPU engine and what its output bytes depend on. The sound is made by it on every device."""
+_CUPY: Final = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
+
+
+@cache
+def engine_of(choice: Choice) -> str:
+    """Name the engine that renders by a choice: whatever has the same name makes the same bytes."""
+    if not choice.on_gpu and choice.hardware is None:
+        return ENGINE
+    told = [choice.name, *(f"{name} {version(name)}" for name in _LIBRARIES), *_cupy(), platform.machine()]
+    if choice.hardware is not None:
+        told.append(choice.gpu)  # an encoder is of its hardware; what is drawn and decoded is the same on each
+    return f"cuda-2 ({', '.join(filter(None, told))})"
+
+
+def _cupy() -> tuple[str, ...]:
+    for name in _CUPY:
+        try:
+            return (f"{name} {version(name)}",)
+        except PackageNotFoundError:
+            continue
+    return ()
 
 
 class FontFile(Struct, frozen=True, kw_only=True):
@@ -46,6 +70,7 @@ class RenderRequest(Struct, frozen=True, kw_only=True, tag="render"):
     font_path: Annotated[str | None, Meta(description="Font of the plan's text; null: one is looked for.")] = None
     kept: Annotated[str | None, Meta(description="Folder of finished chunks, used and filled; null: none.")] = None
     workers: Annotated[int, Meta(description="Chunks that are rendered side by side.", ge=1)] = 1
+    choice: Annotated[Choice, Meta(description="What decodes, draws and encodes.")] = Choice()
 
 
 class ChunkRequest(Struct, frozen=True, kw_only=True, tag="chunk"):
@@ -57,6 +82,7 @@ class ChunkRequest(Struct, frozen=True, kw_only=True, tag="chunk"):
     part: str
     out: str
     font_path: str | None = None
+    choice: Choice = Choice()
 
 
 class SoundRequest(Struct, frozen=True, kw_only=True, tag="sound"):
@@ -76,6 +102,7 @@ class JoinRequest(Struct, frozen=True, kw_only=True, tag="join"):
     sound: Annotated[str | None, Meta(description="File of the sound; null: the plan has none.")]
     part: str
     out: str
+    engine: Annotated[str, Meta(description="Name of the engine that must have made all chunks.")] = ENGINE
 
 
 Request = RenderRequest | ChunkRequest | SoundRequest | JoinRequest

@@ -21,16 +21,16 @@ from av.packet import Packet
 from av.stream import Stream
 
 from actors.renderer import gate
-from actors.renderer.chunkfile import ChunkFacts, SoundFacts, facts_of
+from actors.renderer.chunkfile import ChunkFacts, SoundFacts, facts_of, seal
 from actors.renderer.flashes import too_many
-from actors.renderer.job import ENGINE, Rendered
-from actors.renderer.source.media import opened
+from actors.renderer.job import ENGINE, Made, Rendered
 from actors.renderer.timeline import frame_count
 from actors.runtime.damage import Tally, refuse_damage
 from contracts.errors import Reject
-from contracts.plan import MAX_FLASHES_PER_S, Plan, duration_us
+from contracts.plan import MAX_FLASHES_PER_S, Plan
+from contracts.plan_rules import duration_us
 
-__all__ = ["Part", "SoundPart", "failed_beside", "join", "kept_as", "parts_of"]
+__all__ = ["Part", "SoundPart", "failed_beside", "join", "kept_as", "parts_of", "stored"]
 
 USABLE_SHARE: Final = 0.5
 """Least share of what a plan asks of its sources that must decode; below it the source is refused, not held still."""
@@ -68,14 +68,17 @@ def parts_of(chunks: Sequence[Path], sound: Path | None) -> tuple[tuple[Part, ..
     return tuple(parts), SoundPart(sound, heard)
 
 
-def join(plan: Plan, parts: Sequence[Part], sound: SoundPart | None, *, part: Path, out: Path) -> Rendered:
-    """Write and check `part`, then rename it to `out`.
+def join(
+    plan: Plan, parts: Sequence[Part], sound: SoundPart | None, *, part: Path, out: Path, engine: str = ENGINE
+) -> Rendered:
+    """Write and check `part`, then rename it to `out`. engine: that must have made all parts.
 
-    Raises: Reject if what was read does not do, or flashes too often; gate.GateFailed if the file is not as planned:
-    it is then kept as evidence, and the error says where.
+    Raises: Reject if what was read does not do, flashes too often, or was made by another engine; gate.GateFailed if
+    the file is not as planned: it is then kept as evidence, and the error says where.
     """
     output = plan.output
     frames = frame_count(duration_us(plan), output.fps)
+    _of_one_engine(parts, engine)
     notes = (*_judged(plan, parts), *_flashes(plan, parts), *(sound.facts.notes if sound is not None else ()))
     try:
         _follow_on(parts, frames)
@@ -99,9 +102,17 @@ def join(plan: Plan, parts: Sequence[Part], sound: SoundPart | None, *, part: Pa
         has_audio=sound is not None,
         sha256=sha256,
         size_bytes=size_bytes,
-        engine=ENGINE,
+        engine=engine,
         notes=notes,
     )
+
+
+def stored(part: Path, out: Path, facts: ChunkFacts | SoundFacts) -> Made:
+    """Seal a part that passed its check and put it in its place."""
+    sha256 = seal(part, facts)
+    size_bytes = part.stat().st_size
+    part.replace(out)
+    return Made(sha256=sha256, size_bytes=size_bytes, notes=facts.notes if isinstance(facts, SoundFacts) else ())
 
 
 def kept_as(part: Path, failed: Path) -> str:
@@ -169,10 +180,19 @@ def _source_flashes(parts: Sequence[Part], fps: Fraction) -> list[int]:
     return found
 
 
+def _of_one_engine(parts: Sequence[Part], engine: str) -> None:
+    for part in parts:
+        if part.facts.engine != engine:
+            raise Reject(
+                f"the chunk {part.path.name} was made by another engine: {part.facts.engine}, not {engine}",
+                mend="give all renderers the same version and the same device",
+            )
+
+
 def _follow_on(parts: Sequence[Part], frames: int) -> None:
     at = 0
     for part in parts:
-        if part.facts.first_frame != at or part.facts.engine != ENGINE:
+        if part.facts.first_frame != at:
             raise gate.GateFailed(f"the chunk {part.path.name} does not belong after frame {at}")
         at += part.facts.frames
     if at != frames:
@@ -182,7 +202,7 @@ def _follow_on(parts: Sequence[Part], frames: int) -> None:
 def _mux(plan: Plan, parts: Sequence[Part], sound: SoundPart | None, path: Path) -> None:
     options = {"movflags": "+faststart", "fflags": "+bitexact"}
     with av.open(f"file:{path.absolute()}", "w", format=plan.output.container, options=options) as out:
-        with opened(parts[0].path) as first:
+        with gate.written(parts[0].path) as first:
             template = first.streams.video[0]
             head = template.codec_context.extradata
             picture = out.add_stream_from_template(template)
@@ -195,7 +215,7 @@ def _mux(plan: Plan, parts: Sequence[Part], sound: SoundPart | None, path: Path)
             for _, packet in tracks[0]:
                 out.mux(packet)
             return
-        with opened(sound.path) as heard:
+        with gate.written(sound.path) as heard:
             track = out.add_stream_from_template(heard.streams.audio[0])
             tracks.append(_sounds(heard, track))
             for _, packet in heapq.merge(*tracks, key=lambda timed: timed[0]):
@@ -209,7 +229,7 @@ def _pictures(parts: Sequence[Part], stream: Stream, head: bytes | None) -> Iter
     delay = max(part.facts.delay for part in parts)
     decoded = 0
     for part in parts:
-        with opened(part.path) as chunk:
+        with gate.written(part.path) as chunk:
             own = chunk.streams.video[0]
             if own.codec_context.extradata != head:
                 raise gate.GateFailed(f"the chunk {part.path.name} was encoded with other parameters than the first")

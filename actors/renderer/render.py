@@ -15,14 +15,16 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import psutil
 from msgspec import Struct
 
 from actors.renderer.chunks import Chunk, chunks
+from actors.renderer.devices import Choice, Device, chosen
 from actors.renderer.job import (
+    ENGINE,
     ChunkRequest,
     JoinRequest,
     Made,
@@ -34,12 +36,14 @@ from actors.renderer.job import (
 from actors.renderer.timeline import frame_count
 from actors.runtime.isolate import run_isolated
 from contracts.errors import Reject
-from contracts.plan import Plan, PlanSource, check, duration_us
+from contracts.plan import Plan, PlanSource
+from contracts.plan_rules import check, duration_us
 
 __all__ = [
     "DEVICES",
     "Device",
     "Rendered",
+    "choice_of",
     "deadline_s",
     "join_file",
     "render_chunk",
@@ -48,7 +52,6 @@ __all__ = [
     "sweep",
 ]
 
-Device = Literal["auto", "cpu", "cuda"]
 DEVICES: Final[tuple[Device, ...]] = ("auto", "cpu", "cuda")
 OnProgress = Callable[[int, int], Awaitable[None]]
 """Gets (frames done, frames in all), at most twice a second."""
@@ -56,6 +59,8 @@ OnProgress = Callable[[int, int], Awaitable[None]]
 CHILD: Final = "actors.renderer.child"
 MEMORY_BYTES: Final = 3 << 30
 """Of each process."""
+GPU_MEMORY_BYTES: Final = 16 << 30
+"""Of each process that uses a GPU: CUDA reserves much and uses little."""
 WORKER_BYTES: Final = 400 << 20
 """Memory that must be free for each worker to be started; a worker at 1080p takes half of it."""
 SCRATCH: Final = ".ettametta-"
@@ -73,19 +78,19 @@ async def render_file(
     resolve: Callable[[PlanSource], Path],
     out: Path,
     font_path: Path | None = None,
-    device: str = "auto",
+    device: str = "cpu",
     workers: int | None = None,
     kept: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Rendered:
     """Render `plan` to `out`, which appears only when it is complete and checked. Cancelling stops it.
 
-    Args: resolve: gives a source's local file; workers: chunks rendered side by side, None: one for each core;
-    kept: folder where finished chunks are found and left, so that a render that was cut short goes on.
-    Raises: Reject, saying what is wrong with the plan, a source or the font.
+    Args: resolve: gives a source's local file; device: of DEVICES; workers: chunks rendered side by side, None: one
+    for each core; kept: folder where finished chunks are found and left, so that a render that was cut short goes on.
+    Raises: Reject, saying what is wrong with the plan, a source, the font or the device.
     """
     check(plan)
-    _choose_engine(device)
+    choice = await choice_of(plan, device)
     paths = {source.id: resolve(source) for source in plan.sources}
     target = _absolute(out)
     crew = min(workers or _workers(), len(chunks(plan)))
@@ -100,6 +105,7 @@ async def render_file(
             font_path=_string(font_path),
             kept=_string(kept),
             workers=crew,
+            choice=choice,
         )
 
         async def verified() -> RenderRequest:
@@ -107,7 +113,9 @@ async def render_file(
                 await asyncio.to_thread(_verify, source, paths[source.id])
             return request
 
-        return await _run(verified, Rendered, deadline_s(plan), on_progress=on_progress, processes=crew + 2)
+        return await _run(
+            verified, Rendered, deadline_s(plan), on_progress=on_progress, processes=crew + 2, choice=choice
+        )
 
 
 async def render_chunk(
@@ -117,9 +125,14 @@ async def render_chunk(
     out: Path,
     *,
     font_path: Path | None = None,
+    device: str = "cpu",
     on_progress: OnProgress | None = None,
 ) -> Made:
-    """Make one chunk of a plan. Args and errors as of `render_file`; on_progress counts the chunk's frames."""
+    """Make one chunk of a plan. Args and errors as of `render_file`; on_progress counts the chunk's frames.
+
+    The chunk's key is that of the engine that `device` is here: see choice_of and job.engine_of.
+    """
+    choice = await choice_of(plan, device)
     target = _absolute(out)
     with _scratch(target.parent) as folder:
         request = ChunkRequest(
@@ -129,8 +142,9 @@ async def render_chunk(
             part=str(folder / "chunk.part"),
             out=str(target),
             font_path=_string(font_path),
+            choice=choice,
         )
-        return await _run(request, Made, deadline_s(plan), on_progress=on_progress)
+        return await _run(request, Made, deadline_s(plan), on_progress=on_progress, choice=choice)
 
 
 async def render_sound(plan: Plan, paths: Mapping[str, Path], out: Path) -> Made:
@@ -141,8 +155,13 @@ async def render_sound(plan: Plan, paths: Mapping[str, Path], out: Path) -> Made
         return await _run(request, Made, deadline_s(plan))
 
 
-async def join_file(plan: Plan, parts: Sequence[Path], sound: Path | None, out: Path) -> Rendered:
-    """Join finished parts. Raises: Reject if what was read does not do, or the result flashes too often."""
+async def join_file(
+    plan: Plan, parts: Sequence[Path], sound: Path | None, out: Path, *, engine: str = ENGINE
+) -> Rendered:
+    """Join finished parts. engine: name of the one that must have made them all; the join itself needs no GPU.
+
+    Raises: Reject if what was read does not do, another engine made a part, or the result flashes too often.
+    """
     target = _absolute(out)
     with _scratch(target.parent) as folder:
         request = JoinRequest(
@@ -151,6 +170,7 @@ async def join_file(plan: Plan, parts: Sequence[Path], sound: Path | None, out: 
             sound=_string(sound),
             part=str(folder / "whole.part"),
             out=str(target),
+            engine=engine,
         )
         join_s = _DEADLINE_BASE_S + _JOIN_DEADLINE_PER_S * duration_us(plan) / 1e6
         return await _run(request, Rendered, join_s)
@@ -171,6 +191,7 @@ async def _run(
     *,
     on_progress: OnProgress | None = None,
     processes: int = 1,
+    choice: Choice | None = None,
 ) -> T:
     async def tell(told: bytes) -> None:
         if on_progress is not None:
@@ -182,7 +203,7 @@ async def _run(
         request,
         result=result,
         deadline_s=within_s,
-        memory_bytes=MEMORY_BYTES,
+        memory_bytes=GPU_MEMORY_BYTES if choice is not None and choice.on_gpu else MEMORY_BYTES,
         processes=processes,
         on_progress=tell,
         what="rendering",
@@ -237,11 +258,19 @@ def _strings(paths: Mapping[str, Path]) -> dict[str, str]:
     return {name: str(path.absolute()) for name, path in paths.items()}
 
 
-def _choose_engine(device: str) -> None:
+async def choice_of(plan: Plan, device: str) -> Choice:
+    """Return what decodes, draws and encodes a plan on this machine. Raises: Reject if the device cannot be had."""
     if device not in DEVICES:
         raise Reject(f"there is no device '{device}'", mend=f"choose one of {', '.join(DEVICES)}")
-    if device == "cuda":
-        raise Reject("this version renders on the CPU only", mend="use --device auto or --device cpu")
+    choice = await chosen(device, plan.output.video_codec)
+    if not choice.on_gpu and not choice.why:
+        return choice
+    import structlog  # noqa: PLC0415  # a tenth of a second, for a line that few renders have
+
+    if structlog.is_configured():
+        made = {"decode": choice.decode, "transform": choice.transform, "encode": choice.encode}
+        structlog.get_logger().info("render.engine", **made, gpu=choice.gpu, why=choice.why)
+    return choice
 
 
 def _verify(source: PlanSource, path: Path) -> None:

@@ -17,18 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from contracts.media import Rational
-from contracts.plan import (
-    Clip,
-    Freeze,
-    Interrupt,
-    Plan,
-    clip_duration_us,
-    duration_us,
-    overlap_us,
-    panes_of,
-    ramp_of,
-    starts_us,
-)
+from contracts.plan import Clip, Freeze, Interrupt, Plan
+from contracts.plan_rules import clip_duration_us, duration_us, overlap_us, panes_of, ramp_of, starts_us
 
 __all__ = [
     "SAMPLE_RATE_HZ",

@@ -12,15 +12,16 @@ A child may start workers (see crew); they belong to its process group and share
 
 Memory is capped twice. RLIMIT_DATA (Linux 4.7 and later) counts what is allocated, unlike RLIMIT_AS, which also
 counts the address space that ONNX Runtime and mapped models only reserve; and the parent watches resident memory,
-which also works where the kernel ignores RLIMIT_DATA (macOS).
+which also works where the kernel ignores RLIMIT_DATA (macOS). The child's other bounds are in confine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
+import math
 import os
-import resource
 import signal
 import sys
 import threading
@@ -35,6 +36,7 @@ import msgspec
 import psutil
 from msgspec import Raw, Struct
 
+from actors.runtime.confine import OPEN_FILES, Limits, confine
 from contracts.errors import Reject, Retry
 
 __all__ = [
@@ -58,6 +60,8 @@ LINE_LIMIT_BYTES: Final = 64 << 20
 STDERR_TAIL_BYTES: Final = 4096
 WATCH_INTERVAL_S: Final = 0.1
 LAST_WORDS_S: Final = 1.0
+WRITES_BYTES: Final = 64 << 30
+_FILES_PER_WORKER: Final = 4
 _LIST_EVERY: Final = 10
 _PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 
@@ -68,7 +72,19 @@ _LIBRARY_ENV: Final = frozenset(
         *{"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy"},
     }
 )
-_ENV_PREFIXES: Final = ("LC_", "LD_", "DYLD_", "PYTHON", "XDG_", "OMP_", "OPENCV_", "CUDA", "CUPY_", "NVIDIA_")
+_ENV_PREFIXES: Final = (
+    "LC_",
+    "LD_",
+    "DYLD_",
+    "PYTHON",
+    "XDG_",
+    "OMP_",
+    "OPENCV_",
+    "CUDA",
+    "CUPY_",
+    "NVIDIA_",
+    "MEDIA_MAX_",
+)
 # A signal that somebody sent says nothing about the media; any other one was the media's doing.
 _SENT_SIGNALS: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
@@ -78,7 +94,7 @@ class ChildFailed(RuntimeError):
 
 
 class _Envelope(Struct, frozen=True):
-    memory_bytes: int
+    limits: Limits
     request: Raw
 
 
@@ -125,17 +141,27 @@ async def run_isolated(
     deadline_s: float,
     memory_bytes: int,
     processes: int = 1,
+    writes_bytes: int = WRITES_BYTES,
+    network: bool = False,
     on_progress: Callable[[bytes], Awaitable[None]] | None = None,
     what: str = "reading the media",
 ) -> T:
     """Run `module` as a child on `request` and return its result. Cancelling kills the child.
 
     Args: request: or what makes it while the child starts; memory_bytes: limit of each process; processes: how many
-    the child may be, with those it starts; on_progress: gets the JSON of each progress the child tells; what: names
-    the work in error texts.
-    Raises: Reject if the child rejects, crashes, or exceeds `memory_bytes` or `deadline_s`; Retry if it says so or
-    was killed from outside; ChildFailed on a bug in it.
+    the child may be, with those it starts; writes_bytes: largest file that it may write; network: whether it may open
+    connections; on_progress: gets the JSON of each progress the child tells; what: names the work in error texts.
+    Raises: Reject if the child rejects, crashes, or exceeds one of its limits; Retry if it says so or was killed from
+    outside; ChildFailed on a bug in it.
     """
+    limits = Limits(
+        memory_bytes=memory_bytes,
+        # What a process can use within the deadline: a bound even where nobody is left to watch the clock.
+        cpu_s=math.ceil(deadline_s) * (os.cpu_count() or 1),
+        open_files=OPEN_FILES + _FILES_PER_WORKER * processes,
+        file_bytes=writes_bytes,
+        network=network,
+    )
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
@@ -157,7 +183,7 @@ async def run_isolated(
     try:
         async with asyncio.timeout(deadline_s):
             asked = request if isinstance(request, Struct) else await request()
-            envelope = _Envelope(memory_bytes=memory_bytes, request=Raw(msgspec.json.encode(asked)))
+            envelope = _Envelope(limits=limits, request=Raw(msgspec.json.encode(asked)))
             with suppress(BrokenPipeError, ConnectionResetError):
                 process.stdin.write(msgspec.json.encode(envelope) + b"\n")
                 await process.stdin.drain()
@@ -279,6 +305,8 @@ def ended_without_answer(exit_code: int, what: str, said: str) -> Exception:
         name = signal.Signals(-exit_code).name
     except ValueError:
         name = f"signal {-exit_code}"
+    if -exit_code == signal.SIGXCPU:
+        return Reject(f"{what} took longer than the processor time it may have and was stopped")
     if -exit_code in _SENT_SIGNALS:
         return Retry(f"{what} was killed from outside ({name}); the system may be short of memory")
     return Reject(f"{what} crashed ({name}){tail}", mend="the file is damaged or hostile")
@@ -306,7 +334,7 @@ def serve(request: type[Q] | UnionType, handler: Callable[[Q, Progress], Struct]
     inlet, outlet = _private_pipes()
     envelope = msgspec.json.decode(_read_line(inlet), type=_Envelope)
     threading.Thread(target=_end_with_stdin, args=(inlet,), daemon=True).start()
-    _limit(envelope.memory_bytes)
+    confine(envelope.limits)
     lock = threading.Lock()
 
     def send(answer: _Answer) -> None:
@@ -340,6 +368,8 @@ def ending_of(error: BaseException) -> Ending:
             return _OutOfMemory()
         case ChildFailed():  # a worker's: it brings its own trace
             return _Failed(str(error))
+        case _ if getattr(error, "errno", None) == errno.EFBIG:  # Python's or FFmpeg's
+            return _Rejected("it would write a larger file than it may")
         case _:
             return _Failed("".join(traceback.format_exception(error)))
 
@@ -376,9 +406,3 @@ def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent dies, where it can: a library may hold the interpreter's lock."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _limit(memory_bytes: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(ValueError, OSError):  # a lower limit is in force already
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))

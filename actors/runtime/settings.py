@@ -101,6 +101,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     render_workers: Annotated[
         int, Meta(description="Chunks that one renderer works on side by side; 0: one for each core.", ge=0, le=256)
     ] = 0
+    media_max_duration_s: Annotated[int, Meta(description="Longer videos are refused, seconds.", ge=1)] = 43_200
+    media_max_side_px: Annotated[
+        int, Meta(description="Pictures that are wider or higher are refused, px.", ge=16, le=65_535)
+    ] = 8192
+    media_max_pixels: Annotated[int, Meta(description="Pictures of more pixels are refused.", ge=256)] = 35_651_584
+    media_max_streams: Annotated[int, Meta(description="Files that hold more streams are refused.", ge=1)] = 64
     ack_wait_s: Annotated[
         float, Meta(description="Time after which a silent worker's message goes to another, seconds.", ge=1, le=300)
     ] = 15.0
@@ -119,6 +125,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def user_agent(self) -> str:
         return f"ettametta/{version('ettametta')} ({self.contact or 'self-hosted; no contact set'})"
+
+    @property
+    def media_environment(self) -> dict[str, str]:
+        """What processes that read media take from the environment, see untrusted."""
+        names = ("media_max_duration_s", "media_max_side_px", "media_max_pixels", "media_max_streams")
+        return {name.upper(): str(getattr(self, name)) for name in names}
 
     def __repr__(self) -> str:
         return "Settings(...)"

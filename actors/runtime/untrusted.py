@@ -2,10 +2,13 @@
 
 FFmpeg reads some four hundred formats; every one that is left out is one that a hostile file cannot reach. Playlists,
 concatenations, image sequences and everything that follows an address are not among them.
+
+Its bounds are settings. The command puts them into its environment; the processes that read media find them there.
 """
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
@@ -50,11 +53,18 @@ DECODERS: Final = (
 """Decoders that are used, as libavcodec spells them."""
 STILL_KINDS: Final = ("PNG", "JPEG", "WEBP")
 """Pictures that are read, as Pillow spells them."""
-MAX_SIDE_PX: Final = 8192
-MAX_PIXELS: Final = 8192 * 4352
+
+
+def _setting(name: str, default: int) -> int:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdecimal() else default
+
+
+MAX_SIDE_PX: Final = _setting("MEDIA_MAX_SIDE_PX", 8192)
+MAX_PIXELS: Final = _setting("MEDIA_MAX_PIXELS", 8192 * 4352)
 """Of one coded picture, so that 8K with its alignment fits; checked by the decoder before it allocates."""
-MAX_DURATION_S: Final = 12 * 3600
-MAX_STREAMS: Final = 64
+MAX_DURATION_S: Final = _setting("MEDIA_MAX_DURATION_S", 12 * 3600)
+MAX_STREAMS: Final = _setting("MEDIA_MAX_STREAMS", 64)
 _EXPANSION: Final = 4
 _FREE_BYTES: Final = 64 << 20
 

@@ -27,6 +27,7 @@ __all__ = [
     "check_codecs",
     "check_data_dir",
     "check_font",
+    "check_fonts",
     "check_python",
     "check_secret_key",
     "check_speech",
@@ -46,6 +47,11 @@ NEEDED_BYTES: Final = 1 << 30
 ADVISED_BYTES: Final = 10 << 30
 YTDLP_OLD_DAYS: Final = 120
 REINSTALL: Final = "pip install --force-reinstall {}"
+CJK_MEND: Final = "pip install 'ettametta[fonts]' for Chinese, Japanese and Korean"
+FONT_MENDS: Final = {
+    **dict.fromkeys(("Chinese", "Japanese", "Korean"), CJK_MEND),
+    "emoji in colour": "install a colour emoji font",
+}
 
 
 def check_python() -> Check:
@@ -62,6 +68,24 @@ def check_font(settings: Settings) -> Check:
     except Reject as error:
         return wrong("font", f"{error.reason}: no captions", error.mend, stops_work=True)
     return ok("font", f"{Path(font.path).name}, from {font.origin}")
+
+
+def check_fonts(settings: Settings) -> tuple[Check, ...]:
+    """Which scripts captions can be written in. Nothing is said where there is no font at all, see check_font."""
+    from actors.renderer.text import fonts
+
+    try:
+        found = fonts.by_script(settings.font_path)
+    except Reject:
+        return ()
+    have = ", ".join(name for name, font in found.items() if font is not None)
+    lack = [name for name, font in found.items() if font is None]
+    if not lack:
+        return (ok("fonts", have),)
+    mends = dict.fromkeys(
+        FONT_MENDS.get(name, "install a font with the others, or set FONT_PATH to one") for name in lack
+    )
+    return (missing("fonts", f"{have}; missing: {', '.join(lack)}", "; ".join(mends)),)
 
 
 def check_codecs() -> Check:

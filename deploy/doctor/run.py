@@ -56,6 +56,7 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
         "base addresses": lambda: credentials.check_overrides(settings),
         "codecs": machine.check_codecs,
         "font": lambda: machine.check_font(settings),
+        "fonts": lambda: machine.check_fonts(settings),
         "speech": machine.check_speech,
         "yt-dlp": machine.check_ytdlp,
         "time zones": machine.check_time_zones,

@@ -18,9 +18,14 @@ from av.video.frame import VideoFrame
 
 from actors.renderer.devices import Devices, nvidia_present, probe
 from actors.renderer.draw.gpu import LANES, GpuCanvas
+from actors.renderer.drawing import luma_lines
+from actors.renderer.render import render_file
 from actors.renderer.source.picture import planes_of
+from actors.renderer.source.video import ClipReader
+from contracts.plan import Mirror, Output, Zoom
 from tests.host_kernels import HostBackend, build
 from tests.kernel_cases import CASES, HEIGHT, PICTURES, PLAIN, WIDTH, differences, judge, on_gpu, recipes
+from tests.renderer_media import plan_of
 
 if TYPE_CHECKING:
     from actors.renderer.draw.cuda import CudaBackend
@@ -157,3 +162,36 @@ def test_drawn_frames_are_encoded_without_leaving_the_device(
             found = differences(on_gpu(drawn[n % len(drawn)], backend), frame.reformat(format="yuv420p"))
             assert found.mean() < 3
         assert n == 39
+
+
+def test_a_clip_is_read_from_the_device(backend: CudaBackend, devices: Devices, tmp_path: Path) -> None:
+    """If it fails, sources are sought, timed or turned otherwise where a GPU decodes, or go through the host."""
+    needs(devices, "decode", "cuda")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip_of(150).getvalue())
+    wanted_us = range(4_000_000, 4_900_000, 33_333)
+    canvas = GpuCanvas(WIDTH, HEIGHT, backend)
+    seen = []
+    for there in (True, False):
+        reader = ClipReader(path, zero_us=0, threads=1, on_gpu=there)
+        drawn = []
+        for picture in reader.pictures(wanted_us, start_us=4_000_000, early_us=8_000):
+            assert (picture.frame.format.name == "cuda") is there
+            assert luma_lines(picture.planes[0]).shape[0] in {144, 720}
+            drawn.append(canvas.submit(PLAIN, [picture], VideoFrame(WIDTH, HEIGHT, "yuv420p")).wait())
+        seen.append(drawn)
+    for ours, theirs in zip(*seen, strict=True):
+        assert not differences(theirs, ours).any()
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+async def test_a_plan_is_rendered_by_the_device(tmp_path: Path, device: str) -> None:
+    """If it fails, nobody who has a GPU can use it: the child, its limits, its workers or the gate are in the way."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip_of(240).getvalue())
+    plan = plan_of(path, end_us=8_000_000, output=Output(width_px=540, height_px=960), effects=(Mirror(), Zoom()))
+    for out in ("1.mp4", "2.mp4"):
+        made = await render_file(plan, resolve=lambda one: Path(one.key), out=tmp_path / out, device=device)
+        assert made.frames == 240
+        assert made.engine.startswith("cuda-2 (")
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()

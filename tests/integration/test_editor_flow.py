@@ -25,7 +25,8 @@ from actors.runtime.settings import Settings
 from contracts.codec import decode, encode, subject_of
 from contracts.events import CandidateSelected, Destination, Event, ImportRequested, RenderRequested, WorkRejected
 from contracts.ids import CorrelationId, EventId, ItemId, ObjectKey
-from contracts.plan import check, plan_id
+from contracts.plan import plan_id
+from contracts.plan_rules import check
 from contracts.platform import Candidate
 from contracts.rights import RightsRecord
 from tests.stack import until

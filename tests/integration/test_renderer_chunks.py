@@ -257,7 +257,7 @@ async def test_a_poisoned_chunk_ends_the_plan_with_its_reason(running: Running, 
         assert "chunk 1 (5.0 s to 10.0 s): the source cannot be opened" in told["reason"]
 
         async def left() -> bool:
-            return (await fleet.states(plan)).get(3) == "stopped"
+            return bool((await fleet.states(plan)).get(3) == "stopped")
 
         await until(left, what="the chunk that was in work is left")
         letters = await fleet.db.fetch("select item_id, kind from dead_letters")

@@ -391,7 +391,7 @@ def test_derived_ids_are_stable() -> None:
     assert ids.derived("a", "b") == "0d10da6e-ff4d-5f7b-a30a-1cb742735ca7"
     assert ids.derived("a", "b") != ids.derived("ab") != ids.derived("a", "", "b")
     assert ids.post_id(ITEM, "youtube") == "3ef5120d-6765-5177-89b4-340c84319877"
-    assert plan_id(PLAN) == "515b8d353c07e83a440a8b75c589cd07b3e7eeb3fde3410d9de995dfc197e559"
+    assert plan_id(PLAN) == "8b063552e27b13fe7324d09822a9a3a092a1091cc6ae8fec1d68a9f14ab1d9bb"
     assert ids.item_id("internet_archive", "deep-sea-1") == ITEM
 
 

@@ -15,6 +15,8 @@ import msgspec
 import pytest
 
 from actors.renderer.devices import TRIALS, Devices, Found, nvidia_present
+from actors.renderer.job import FontFile
+from actors.renderer.text import fonts
 from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import Reject
 from deploy import embedded
@@ -74,7 +76,8 @@ async def test_a_fresh_install_can_work(tmp_path: Path) -> None:
     assert len(found) == len(checks)
     assert {
         "NATS", "PostgreSQL", "MEDIA_URL", "DATA_DIR", "secret key", "PUBLIC_URL", "DESTINATION", "youtube", "codecs",
-        "font", "gpu", "narration", "alignment", "yt-dlp", "time zones", "telemetry", "stack", "internet_archive",
+        "font", "fonts", "gpu", "narration", "alignment", "yt-dlp", "time zones", "telemetry", "stack",
+        "internet_archive",
     } <= set(found)  # fmt: skip
     assert exit_code(checks) == 0, render(checks)
     assert found["NATS"].detail.startswith("embedded, nats-server")
@@ -286,6 +289,30 @@ def test_a_font_that_is_no_font_stops_work(tmp_path: Path) -> None:
     check = machine.check_font(settings_in(tmp_path, FONT_PATH="a.ttf"))
     assert (check.state, check.stops_work) == ("wrong", True)
     assert "a.ttf" in check.detail
+
+
+def test_the_scripts_that_captions_can_be_written_in_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, captions lose their Chinese or their emoji, and nobody said what to install."""
+    settings = settings_in(tmp_path)
+    (check,) = machine.check_fonts(settings)
+    have, _, lack = check.detail.partition("; missing: ")
+    assert {"Latin", "Arabic", "Hebrew", "Thai"} <= set(have.split(", "))
+    assert (check.state, bool(check.mend)) == (("missing", True) if lack else ("ok", False))
+    font = FontFile(path="a.ttf", origin="the system")
+    found: dict[str, FontFile | None] = {"Latin": font, "Chinese": None, "Korean": None, "emoji in colour": None}
+    monkeypatch.setattr(fonts, "by_script", lambda _: found)
+    (check,) = machine.check_fonts(settings)
+    assert (check.state, check.stops_work) == ("missing", False)
+    assert check.detail == "Latin; missing: Chinese, Korean, emoji in colour"
+    assert check.mend == (
+        "pip install 'ettametta[fonts]' for Chinese, Japanese and Korean; install a colour emoji font"
+    )
+    found |= dict.fromkeys(found, font)
+    (check,) = machine.check_fonts(settings)
+    assert (check.state, check.mend) == ("ok", "")
+    monkeypatch.undo()
+    (tmp_path / "a.ttf").write_bytes(b"not a font")
+    assert machine.check_fonts(settings_in(tmp_path, FONT_PATH="a.ttf")) == ()
 
 
 NO_CUDA = "Cannot load libcuda.so.1 (PermissionError: Operation not permitted)"

@@ -9,7 +9,8 @@ from actors.editor.planning import PRESETS, Preset, Voice, make_plan, output_rat
 from contracts.errors import Reject
 from contracts.ids import ObjectKey
 from contracts.media import AudioStream, Probe, Rational, VideoStream
-from contracts.plan import Cue, Flash, Mirror, Plan, PunchIn, Zoom, check, duration_us, plan_id
+from contracts.plan import Cue, Flash, Mirror, Plan, PunchIn, Zoom, plan_id
+from contracts.plan_rules import check, duration_us
 from contracts.rights import RightsRecord
 
 RIGHTS = RightsRecord(licence="CC0-1.0")

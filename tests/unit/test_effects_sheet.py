@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from contracts import plan as contract
-from contracts.plan import check
+from contracts.plan_rules import check
 from deploy.effects_sheet import Studio, names, page, sheet
 from deploy.effects_tiles import TILES, Tile, plan_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -329,3 +330,144 @@ async def test_a_request_is_made_while_the_child_starts(child: Callable[[str], s
 
     with pytest.raises(Reject, match="no such file"):
         await run_isolated(module, refused, result=Told, deadline_s=20, memory_bytes=MEMORY_BYTES)
+
+
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="seccomp of another machine"
+)
+CONNECT = """
+import errno, socket
+def tried(family, kind=socket.SOCK_STREAM):
+    try:
+        socket.socket(family, kind).close()
+    except OSError as error:
+        return errno.errorcode[error.errno]
+    return 'open'
+def all_tried():
+    families = socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_UNIX
+    return ' '.join(map(tried, families)) + ' ' + tried(socket.AF_INET, socket.SOCK_DGRAM)
+"""
+
+
+@pytest.fixture
+def connecting(child: Callable[[str], str], tmp_path: Path) -> Callable[[str], str]:
+    """Write a child with `all_tried` at hand."""
+
+    def write(body: str) -> str:
+        name = child(body)
+        path = tmp_path / f"{name}.py"
+        path.write_text(path.read_text().replace("def handle(", CONNECT + "def handle("))
+        return name
+
+    return write
+
+
+IN_PROGRAM = """
+program = 'import isolated_child as c; print(c.all_tried())'
+said = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, check=True).stdout
+return Told(said.strip())
+"""
+IN_WORKER = """
+from actors.runtime.crew import Crew
+crew = Crew(Told, lambda worker: b'', what='the test')
+crew.start(lambda link: link.tell(Told(all_tried())))
+return list(crew.told())[0]
+"""
+
+
+@LINUX
+@pytest.mark.parametrize(
+    "body",
+    ["return Told(all_tried())", "return Told(early.submit(all_tried).result())", IN_PROGRAM, IN_WORKER],
+    ids=["child", "thread that began before", "program", "worker"],
+)
+async def test_no_connection_leaves_the_machine(connecting: Callable[[str], str], tmp_path: Path, body: str) -> None:
+    """A file that takes over a decoder, in whatever process or thread, sends away what it finds."""
+    module = connecting(body)
+    path = tmp_path / f"{module}.py"
+    early = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "if __name__ == '__main__':\n    early = ThreadPoolExecutor(1)\n    early.submit(int).result()\n"
+    )
+    path.write_text(path.read_text().replace("def handle(", early + "def handle("))
+    assert (await ask(module)).text == "EACCES EACCES EACCES open EACCES"
+
+
+@LINUX
+async def test_the_filter_has_no_back_door(child: Callable[[str], str]) -> None:
+    """Sockets are opened by io_uring, or by the numbers of x32; or privileges are gained by a set-uid program."""
+    module = child(
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "found = []\n"
+        "for number in (425, *([0x40000000 | 41] if os.uname().machine == 'x86_64' else [])):\n"
+        "    found.append(f'{libc.syscall(number, 2, 1, 0)} {ctypes.get_errno()}')\n"
+        "found.append(str(libc.prctl(39, 0, 0, 0, 0)))\n"
+        "return Told(', '.join(found))"
+    )
+    denied = ["-1 13"] * (2 if platform.machine() == "x86_64" else 1)
+    assert (await ask(module)).text == ", ".join([*denied, "1"])
+
+
+@LINUX
+async def test_the_network_is_there_for_who_asks(connecting: Callable[[str], str]) -> None:
+    """Nothing can be fetched from web pages any more."""
+    told = await run_isolated(
+        connecting("return Told(all_tried().split()[0])"),
+        Ask(),
+        result=Told,
+        deadline_s=20,
+        memory_bytes=MEMORY_BYTES,
+        network=True,
+    )
+    assert told.text == "open"
+
+
+async def test_open_files_and_processor_time_are_bounded(child: Callable[[str], str]) -> None:
+    """A file has thousands of others opened; or one spins on after its parent was stopped."""
+    module = child(
+        "import resource\n"
+        "cpu, files = resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "return Told(f'{cpu} {files}')"
+    )
+    cpu_s = 20 * (os.cpu_count() or 1)
+    assert (await ask(module, deadline_s=19.5)).text == f"{(cpu_s, cpu_s + 10)} (260, 260)"
+
+
+@pytest.mark.parametrize("who", ["child", "worker"])
+async def test_processor_time_that_is_used_up_is_the_files_doing(
+    child: Callable[[str], str], foreman: Callable[[str], str], who: str
+) -> None:
+    """A file that makes a decoder spin is tried again for ever."""
+    body = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (1, resource.getrlimit(resource.RLIMIT_CPU)[1]))\nwhile True: pass"
+    )
+    with pytest.raises(Reject, match="the test took longer than"):
+        await ask(foreman(body) if who == "worker" else child(body))
+
+
+@pytest.mark.parametrize("writer", ["Path(ask.file).write_bytes(bytes(2000))", "mux(ask.file)"])
+async def test_files_that_are_written_are_bounded(child: Callable[[str], str], tmp_path: Path, writer: str) -> None:
+    """A small file that makes a render endless fills the disk."""
+    module = child(
+        "import av\n"
+        "def mux(path):\n"
+        "    with av.open(path, 'w', format='wav') as out:\n"
+        "        stream = out.add_stream('pcm_s16le', rate=8000)\n"
+        "        frame = av.AudioFrame('s16', 'mono', 100_000)\n"
+        "        frame.sample_rate = 8000\n"
+        "        out.mux(stream.encode(frame))\n"
+        f"{writer}\nreturn Told('written')"
+    )
+    file = tmp_path / "large"
+    with pytest.raises(Reject, match="a larger file than it may"):
+        await run_isolated(
+            module,
+            Ask(file=str(file)),
+            result=Told,
+            deadline_s=20,
+            memory_bytes=MEMORY_BYTES,
+            writes_bytes=1000,
+        )
+    assert file.stat().st_size <= 1000
+    assert (await ask(module, Ask(file=str(file)))).text == "written"

@@ -17,7 +17,8 @@ from tests.stack import ROOT
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS: Final = ("requirements.txt", "requirements-dev.txt")
 TOP_LEVEL: Final = {"contracts", "actors", "gateway", "deploy"}
-DATA: Final = {".sql", ".html", ".css", ".js", ".conf", ".svg", ".ttf", ".otf", ".mako", ".typed", ".json", ".toml"}
+CODE: Final = {".py", ".sql", ".cu", ".html", ".css", ".js"}
+DATA: Final = {".conf", ".svg", ".ttf", ".otf", ".mako", ".typed", ".json", ".toml"}
 
 
 def text_of(name: str) -> str:
@@ -52,10 +53,15 @@ def test_the_wheel_holds_the_whole_program(wheel: zipfile.ZipFile) -> None:
         str(path.relative_to(ROOT))
         for package in TOP_LEVEL
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and (path.suffix in DATA or path.suffix == ".py")
+        if path.is_file() and path.suffix in CODE | DATA
     }
     assert wanted - inside == set()
-    assert {"deploy/migrations/versions/0001_spine.sql", "actors/runtime/queries.sql"} <= inside
+    assert {
+        "deploy/migrations/versions/0001_spine.sql",
+        "actors/runtime/queries.sql",
+        "actors/renderer/queries.sql",
+        "actors/renderer/draw/kernels.cu",
+    } <= inside
     assert not [name for name in inside if name.endswith(".pyc")]
 
 

@@ -20,17 +20,8 @@ from actors.renderer.source.media import Tally
 from actors.renderer.timeline import samples_of_frames
 from contracts.ids import ObjectKey
 from contracts.media import Rational
-from contracts.plan import (
-    AudioTrack,
-    Clip,
-    Loudness,
-    Output,
-    Plan,
-    PlanSource,
-    SpeedPoint,
-    Transition,
-    clip_duration_us,
-)
+from contracts.plan import AudioTrack, Clip, Loudness, Output, Plan, PlanSource, SpeedPoint, Transition
+from contracts.plan_rules import clip_duration_us
 from tests.renderer_media import RIGHTS, flat, plan_of, write_video
 
 RATE = 48_000

@@ -10,10 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from actors.editor.styles import SAFE_AREAS, STYLES
+from actors.renderer.draw.recipe import levels_of
 from actors.renderer.text.captions import POP_STEPS, POP_US, CaptionTrack
 from actors.renderer.text.linebreak import active_word, break_lines, paragraphs, spoken_word
 from actors.renderer.text.runs import Typesetter
-from actors.renderer.text.stamps import Art, Stamp, blend, luma_chroma, stamp_of
+from actors.renderer.text.stamps import Art, Stamp, blend, stamp_of
 from contracts.plan import Captions, CaptionStyle, Cue, Output, SafeArea, Word
 from tests.caption_samples import SAMPLES, fonts_used
 
@@ -49,7 +50,7 @@ def where(stamp: Stamp, colour: str) -> tuple[int, int, int, int]:
     """Return left, top, right, bottom in the frame of what is drawn in a colour, by its chroma."""
     planes_ = planes()
     blend(planes_, stamp)
-    _, blue, red = luma_chroma(colour)
+    _, blue, red = levels_of(colour)
     near = (np.abs(planes_[1].astype(int) - blue) < 12) & (np.abs(planes_[2].astype(int) - red) < 12)
     rows, columns = np.nonzero(near)
     return int(columns.min()) * 2, int(rows.min()) * 2, int(columns.max()) * 2 + 2, int(rows.max()) * 2 + 2
@@ -103,7 +104,7 @@ def test_colours_of_type_and_outline_are_exact(font: Typesetter) -> None:
 )
 def test_colours_are_bt709(colour: str, wanted: tuple[int, int, int]) -> None:
     """Brand colours come out wrong."""
-    assert tuple(round(value) for value in luma_chroma(colour)) == wanted
+    assert tuple(round(value) for value in levels_of(colour)) == wanted
 
 
 def test_a_highlight_is_drawn_once_for_each_word(font: Typesetter) -> None:
@@ -375,7 +376,7 @@ def test_layers_are_laid_as_if_one_after_the_other() -> None:
     picture = np.full((8, 12), 90.0)
     for mask, colour in zip(masks, colours, strict=True):
         art.lay(mask, colour)
-        picture = picture * (1 - mask) + luma_chroma(colour)[0] * mask
+        picture = picture * (1 - mask) + levels_of(colour)[0] * mask
     stamp = stamp_of(art, (40, 40))
     assert stamp is not None
     assert (stamp.row, stamp.column) == (4, 2)

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.renderer.chunks import chunks, gop_frames, sound_key
+from actors.renderer.job import ENGINE
 from actors.renderer.timeline import frame_count
 from contracts.ids import ObjectKey
 from contracts.media import Rational
@@ -35,8 +36,8 @@ from contracts.plan import (
     Transition,
     Vignette,
     Zoom,
-    duration_us,
 )
+from contracts.plan_rules import duration_us
 from tests.renderer_media import RIGHTS
 
 S = 1_000_000
@@ -192,6 +193,13 @@ def test_fonts_count_where_there_is_text() -> None:
 def test_only_what_is_heard_changes_the_sounds_key(fields: dict[str, Any], same: bool) -> None:  # noqa: FBT001  # pytest
     """The sound is made again for a caption; or the sound of another plan is joined."""
     assert (sound_key(plan()) == sound_key(plan(**fields))) is same
+
+
+def test_engines_share_no_chunks_but_the_sound() -> None:
+    """A chunk that a GPU drew is taken for one of the CPU's; or the sound is made anew for each device."""
+    drawn = {one.key for one in chunks(plan(), engine="cuda-2 (...)")}
+    assert drawn.isdisjoint(one.key for one in chunks(plan()))
+    assert [one.key for one in chunks(plan())] == [one.key for one in chunks(plan(), engine=ENGINE)]
 
 
 def test_no_sound_no_key() -> None:

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -310,6 +311,14 @@ def test_a_font_that_is_none_is_refused(tmp_path: Path) -> None:
     captions = Captions(cues=(Cue(start_us=0, end_us=100_000, text="Hello"),))
     with pytest.raises(Reject, match="there is no file"):
         made(plan_of(source, end_us=100_000, captions=captions), tmp_path / "o.mp4", font_path="/none.ttf")
+
+
+def test_workers_start_where_opencv_has_threads(tmp_path: Path) -> None:
+    """A render hangs for ever where something before it, a probe say, used OpenCV with all cores."""
+    source = write_video(tmp_path / "s.mov", numbered(10))
+    cv2.setNumThreads(4)
+    cv2.resize(np.zeros((2000, 2000), np.uint8), (3000, 3000), interpolation=cv2.INTER_CUBIC)
+    assert made(plan_of(source, end_us=333_000), tmp_path / "o.mp4").frames == 10
 
 
 def test_a_plan_that_is_no_plan_is_refused(tmp_path: Path) -> None:

@@ -199,3 +199,27 @@ def test_slow_changes_are_no_flashes() -> None:
     """A dimmed lamp or a fade is refused."""
     ramp = [np.full((16, 8), 16 + 3 * at, np.uint8) for at in range(70)]
     assert not list(too_many([*ramp, *ramp[::-1]] * 2, Fraction(30)))
+
+
+def test_another_pixel_format_is_refused(tmp_path: Path) -> None:
+    """A file that phones cannot play is posted."""
+    path = tmp_path / "c.mp4"
+    frames = moving(4)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 160, "yuv444p"
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
+        for frame in frames:
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with pytest.raises(GateFailed, match="pixel format yuv444p"):
+        check_chunk(path, OUTPUT, signed(frames))
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
+    """A fault of the encoder looks like one of the source."""
+    path = tmp_path / "c.mp4"
+    path.write_bytes(bytes(4096))
+    with pytest.raises(GateFailed, match=r"c\.mp4 cannot be opened"):
+        check_chunk(path, OUTPUT, signed(moving(4)))

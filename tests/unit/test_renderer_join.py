@@ -19,8 +19,9 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from actors.renderer.chunkfile import ChunkFacts, facts_of
+from actors.renderer.chunkfile import ChunkFacts, facts_of, seal
 from actors.renderer.chunks import chunks
+from actors.renderer.job import ENGINE
 from actors.renderer.local import Order
 from actors.renderer.render import SCRATCH, join_file, render_chunk, render_file, render_sound, sweep
 from actors.runtime.isolate import ChildFailed
@@ -223,6 +224,24 @@ async def test_a_changed_chunk_is_not_joined(source: Path, tmp_path: Path) -> No
     with pytest.raises(ChildFailed, match="is not whole"):
         await join_file(plan, parts, None, out)
     assert not out.exists()
+
+
+async def test_chunks_of_another_engine_are_refused(source: Path, tmp_path: Path) -> None:
+    """A fleet of CPUs and GPUs, or of two versions, makes a file whose picture changes in the middle."""
+    plan = plan_of(source, end_us=4_000_000, output=TINY)
+    parts = [tmp_path / f"part{chunk.index}.mp4" for chunk in chunks(plan)]
+    for chunk in chunks(plan):
+        await render_chunk(plan, chunk, {"s": source}, parts[chunk.index])
+    facts = facts_of(parts[1], ChunkFacts)
+    assert facts is not None
+    assert facts.engine == ENGINE
+    with pytest.raises(Reject, match=r"part0\.mp4 was made by another engine: cpu-2 .*, not cuda-2") as caught:
+        await join_file(plan, parts, None, tmp_path / "o.mp4", engine="cuda-2 (...)")
+    assert "same device" in caught.value.mend
+    seal(parts[1], replace(facts, engine="cuda-2 (...)"))
+    with pytest.raises(Reject, match=r"part1\.mp4 was made by another engine: cuda-2"):
+        await join_file(plan, parts, None, tmp_path / "o.mp4")
+    assert not (tmp_path / "o.mp4").exists()
 
 
 async def test_a_file_that_fails_is_kept_as_evidence(source: Path, tmp_path: Path) -> None:

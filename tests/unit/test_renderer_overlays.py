@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 from PIL import Image as Picture
 
+from actors.renderer.draw.recipe import levels_of
 from actors.renderer.text.images import MAX_PIXELS, read_image
 from actors.renderer.text.overlays import FADE_STEPS, ShownOverlay
 from actors.renderer.text.runs import Typesetter
-from actors.renderer.text.stamps import Stamp, blend, luma_chroma
+from actors.renderer.text.stamps import Stamp, blend
 from actors.renderer.text.texts import Texts, text_of
 from contracts.errors import Reject
 from contracts.ids import ObjectKey
@@ -138,7 +139,7 @@ def test_an_image_keeps_its_colours_alpha_and_place(setter: Typesetter, logo: Pa
     assert (top, bottom) == pytest.approx((240 - 54, 240 + 54), abs=2)
     planes = over_grey(stamp)
     assert [int(plane[240 // half, 330 // half]) for plane, half in zip(planes, (1, 2, 2), strict=True)] == [
-        round(level) for level in luma_chroma("#FF0000")
+        round(level) for level in levels_of("#FF0000")
     ]
     assert planes[0][240, 200] == 90
 

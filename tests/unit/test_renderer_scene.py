@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from actors.renderer.draw import layouts
 from actors.renderer.draw.geometry import CHROMA_LEFT, LUMA, UPRIGHT, Matrix, orientation, plane_map
-from actors.renderer.draw.layouts import level
-from actors.renderer.draw.recipe import BLACK, Box, Fade, Glow, Grain, Layer, Look, Recipe, Sharpen, Vignette
+from actors.renderer.draw.recipe import BLACK, Box, Fade, Glow, Grain, Layer, Look, Recipe, Sharpen, Vignette, levels_of
 from actors.renderer.draw.scene import WHITE, ZOOM_THROUGH, Director, Shape
 from actors.renderer.timeline import Strip, frame_count
 from contracts import plan as planned
@@ -47,9 +46,8 @@ from contracts.plan import (
     Transition,
     View,
     Zoom,
-    check,
-    duration_us,
 )
+from contracts.plan_rules import check, duration_us
 from tests.renderer_media import RIGHTS
 
 WIDE = Shape(1920, 1080, Fraction(1), UPRIGHT)
@@ -218,7 +216,7 @@ def test_fit_inside_with_a_colour_has_no_blurred_picture() -> None:
     """The colour is ignored, or the blur is drawn below it for nothing."""
     made = recipes(clip(FitInside(background="#102030")))[0]
     assert len(made.scenes[0].layers) == 1
-    assert made.scenes[0].ground == level("#102030")
+    assert made.scenes[0].ground == levels_of("#102030")
 
 
 def test_a_picture_of_the_frames_shape_needs_no_background() -> None:
@@ -285,7 +283,7 @@ def test_a_grid_puts_cells_row_by_row_with_gaps_between() -> None:
     """Cells overlap, touch the frame's edge unevenly, or leave strips free."""
     panes = tuple(Pane(source=name) for name in "abcd")
     made = recipes(clip(Grid(panes=panes, columns=2, gap=0.02, background="#FF0000")))[0].scenes[0]
-    assert made.ground == level("#FF0000")
+    assert made.ground == levels_of("#FF0000")
     boxes = [layer.box for layer in made.layers]
     assert [layer.picture for layer in made.layers] == [0, 1, 2, 3, 4]
     assert boxes == [
@@ -455,7 +453,7 @@ def test_a_dip_reaches_its_colour_and_comes_back() -> None:
     assert shares[:8] == sorted(shares[:8])
     assert shares == pytest.approx(list(reversed(shares)))
     assert shares[7] == 1.0
-    assert {made.fades[0].colour for made in mixed} == {level("#FFFFFF")}
+    assert {made.fades[0].colour for made in mixed} == {levels_of("#FFFFFF")}
     assert [made.scenes[0].layers[0].picture for made in mixed] == [0] * 7 + [1] * 8
 
 
@@ -647,6 +645,6 @@ def test_even_is_the_nearest_even_number(x: float) -> None:
 
 def test_colours_are_limited_range_bt709() -> None:
     """Backgrounds have another colour than the plan says."""
-    assert level("#000000") == pytest.approx(BLACK)
-    assert level("#FFFFFF") == pytest.approx(WHITE)
-    assert level("#FF0000") == pytest.approx((62.56, 102.34, 240.0), abs=0.01)
+    assert levels_of("#000000") == pytest.approx(BLACK)
+    assert levels_of("#FFFFFF") == pytest.approx(WHITE)
+    assert levels_of("#FF0000") == pytest.approx((62.56, 102.34, 240.0), abs=0.01)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from actors.renderer.sound.read import Samples, Tape
 from actors.renderer.sound.tempo import HOP, REACH, SourceClock, stretched
-from contracts.plan import Clip, SpeedPoint, clip_duration_us, ramp_of
+from contracts.plan import Clip, SpeedPoint
+from contracts.plan_rules import clip_duration_us, ramp_of
 
 RATE = 48_000
 Ramp = tuple[tuple[int, Fraction], ...]

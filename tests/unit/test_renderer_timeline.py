@@ -26,24 +26,8 @@ from actors.renderer.timeline import (
 )
 from contracts.ids import ObjectKey
 from contracts.media import Rational
-from contracts.plan import (
-    Clip,
-    Freeze,
-    Glitch,
-    Grid,
-    Output,
-    Pane,
-    Plan,
-    PlanSource,
-    SpeedPoint,
-    Transition,
-    check,
-    clip_duration_us,
-    duration_us,
-    overlap_us,
-    ramp_of,
-    starts_us,
-)
+from contracts.plan import Clip, Freeze, Glitch, Grid, Output, Pane, Plan, PlanSource, SpeedPoint, Transition
+from contracts.plan_rules import check, clip_duration_us, duration_us, overlap_us, ramp_of, starts_us
 from tests.renderer_media import RIGHTS
 
 RATES = st.sampled_from([Rational(30), Rational(24), Rational(30000, 1001), Rational(60000, 1001), Rational(1)])

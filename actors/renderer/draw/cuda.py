@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from fractions import Fraction
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import cupy  # type: ignore[import-not-found,import-untyped,unused-ignore]  # the extra `gpu`
@@ -19,7 +20,7 @@ from actors.renderer.draw.recipe import BLACK, Box, Fade, Grain, Layer, Recipe, 
 from actors.renderer.draw.steps import Array, Planes
 from actors.renderer.source.picture import planes_of
 
-__all__ = ["CudaBackend", "Uploaded", "device_planes", "self_test", "uploaded"]
+__all__ = ["CudaBackend", "Uploaded", "backend", "device_planes", "self_test", "uploaded"]
 
 BLOCK: Final = (32, 8)
 """Threads of a block: a warp reads along a row."""
@@ -54,7 +55,8 @@ class CudaLane:
 
     def download(self, source: Array, into: NDArray[Any]) -> None:
         staged = self._pinned(f"down {len(self._downloads)}", into)
-        source.get(stream=self._stream, out=staged, blocking=False)
+        with self._stream:  # where lines are picked out before they are copied
+            source.get(stream=self._stream, out=staged, blocking=False)
         self._downloads.append((staged, into))
 
     def launch(self, kernel: str, arguments: ctypes.Structure, width: int, height: int) -> None:
@@ -102,6 +104,12 @@ class CudaBackend:
 
     def frame(self, luma: Array, chroma: Array) -> VideoFrame:
         return VideoFrame.from_dlpack((luma, chroma), format="nv12", cuda_context=self._context)
+
+
+@cache
+def backend() -> CudaBackend:
+    """Return the one backend of this process."""
+    return CudaBackend()
 
 
 def device_planes(frame: VideoFrame) -> Planes:

@@ -325,6 +325,3 @@ def _atlases(table: NDArray[np.uint8]) -> tuple[Plane, Plane, Plane]:
     tiled = levels.reshape(_TILES, _TILES, side, side, 3).transpose(4, 0, 2, 1, 3)
     y, cb, cr = (np.ascontiguousarray(plane.reshape(_TILES * side, _TILES * side)) for plane in tiled)
     return y, cb, cr
-
-
-_Prepared, _masks, _split = Prepared, masks_of, halves

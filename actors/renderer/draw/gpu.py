@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from actors.renderer.draw.cpu import layer_map
 from actors.renderer.draw.finish import Prepared, halves, masks_of
-from actors.renderer.draw.geometry import Matrix
+from actors.renderer.draw.geometry import Matrix, Plane
 from actors.renderer.draw.kernels import ComposeArgs, LayerArgs, LookArgs, SamplingArgs, SceneArgs, StampArgs
 from actors.renderer.draw.recipe import Box, Glow, Grain, Layer, Look, Recipe, Scene, Sharpen, Vignette
 from actors.renderer.draw.steps import Array, Backend, Lane, Planes, Steps
@@ -51,9 +51,11 @@ class Pictured(Protocol):
 class Pending:
     """A frame that is being drawn."""
 
-    def __init__(self, lane: Lane, frame: VideoFrame, held: object) -> None:
+    def __init__(self, lane: Lane, frame: VideoFrame, held: object, luma: Plane) -> None:
         self._lane: Lane | None = lane
         self._frame = frame
+        self.luma = luma
+        """Lines of the frame's luma on the host, once it is drawn."""
         self._held = held  # what is read from until the frame is drawn
 
     def wait(self) -> VideoFrame:
@@ -87,12 +89,19 @@ class GpuCanvas:
         self.submit(recipe, pictures, out, stamps).wait()
 
     def submit(
-        self, recipe: Recipe, pictures: Sequence[Pictured], out: VideoFrame | None = None, stamps: Sequence[Stamp] = ()
+        self,
+        recipe: Recipe,
+        pictures: Sequence[Pictured],
+        out: VideoFrame | None = None,
+        stamps: Sequence[Stamp] = (),
+        *,
+        every: int = 1,
     ) -> Pending:
         """Begin to draw one frame; it waits only for the frame that was begun `lanes` before.
 
         Args: out: yuv420p; None: the frame stays on the device, as NV12. Neither it nor what `pictures` holds on the
-        device may be changed before the frame is waited for.
+        device may be changed before the frame is waited for. every: of a frame that stays, the lines of luma that come
+        to the host: each so many.
         """
         at, self._next = self._next, (self._next + 1) % len(self._lanes)
         if (before := self._pending[at]) is not None:
@@ -103,15 +112,19 @@ class GpuCanvas:
             luma, chroma = self._backend.empty((height, width)), self._backend.empty((height // 2, width // 2, 2))
             planes: Planes = (luma, chroma[..., 0], chroma[..., 1])
             held = self._draw(lane, recipe, pictures, planes, stamps)
-            pending = Pending(lane, self._backend.frame(luma, chroma), (pictures, held))
+            lines = luma[::every]
+            seen = np.empty(lines.shape, np.uint8)
+            lane.download(lines, seen)
+            pending = Pending(lane, self._backend.frame(luma, chroma), (pictures, held), seen)
         else:
             sizes = ((height, width), *[(height // 2, width // 2)] * 2)
             y, cb, cr = (lane.room(f"out {at}", size) for at, size in enumerate(sizes))
             planes = (y, cb, cr)
             held = self._draw(lane, recipe, pictures, planes, stamps)
-            for plane, target in zip(planes, planes_of(out), strict=True):
+            targets = planes_of(out)
+            for plane, target in zip(planes, targets, strict=True):
                 lane.download(plane, target)
-            pending = Pending(lane, out, (pictures, held))
+            pending = Pending(lane, out, (pictures, held), targets[0])
         self._pending[at] = pending
         return pending
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from actors.renderer.draw.effects import ease
 from actors.renderer.draw.geometry import Upright, placed
-from actors.renderer.draw.recipe import BLACK, Box, Layer, Level
+from actors.renderer.draw.recipe import BLACK, Box, Layer, Level, levels_of
 from contracts.plan import Clip, FillCrop, FitInside, Grid, Inset, KenBurns, Pane, Split, View
 
-__all__ = ["Laid", "even", "lay", "level"]
+__all__ = ["Laid", "even", "lay"]
 
 
 class Laid(NamedTuple):
@@ -34,13 +34,6 @@ class _Window(NamedTuple):
 
     def towards(self, other: _Window, way: float) -> _Window:
         return _Window(*(mine + (its - mine) * way for mine, its in zip(self, other, strict=True)))
-
-
-def level(colour: str) -> Level:
-    """Return Y, Cb, Cr of `#RRGGBB`, 8-bit limited range. Source: Rec. ITU-R BT.709-6 (06/2015), items 3.2 to 3.4."""
-    r, g, b = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    y = 0.2126 * r + 0.7152 * g + 0.0722 * b
-    return 16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748
 
 
 def even(x: float) -> int:
@@ -85,7 +78,7 @@ def lay(clip: Clip, pictures: tuple[Upright, ...], width_px: int, height_px: int
                 for at, (own, cell, focus) in enumerate(shown)
                 if cell.left < cell.right and cell.top < cell.bottom
             )
-            return _still(*layers, ground=level(background))
+            return _still(*layers, ground=levels_of(background))
 
 
 def _still(*layers: Layer, ground: Level = BLACK) -> Laid:
@@ -130,7 +123,7 @@ def _fitted(first: int, own: Upright, frame: Box, layout: FitInside) -> Laid:
     box = Box(left, top, left + width, top + height)
     whole = _layer(first, own, box, _filling(own, box, 0.5, 0.5))
     if box == frame or layout.background is not None:
-        return _still(whole, ground=level(layout.background or "#000000"))
+        return _still(whole, ground=levels_of(layout.background or "#000000"))
     around = _layer(first, own, frame, _filling(own, frame, 0.5, 0.5))
     return _still(around._replace(blur_px=layout.blur * frame.right, dim=layout.dim), whole)
 

@@ -13,11 +13,32 @@ from numpy.typing import NDArray
 
 from actors.renderer.draw.geometry import Matrix
 
-__all__ = ["BLACK", "Box", "Fade", "Glow", "Grain", "Layer", "Level", "Look", "Recipe", "Scene", "Sharpen", "Vignette"]
+__all__ = [
+    "BLACK",
+    "Box",
+    "Fade",
+    "Glow",
+    "Grain",
+    "Layer",
+    "Level",
+    "Look",
+    "Recipe",
+    "Scene",
+    "Sharpen",
+    "Vignette",
+    "levels_of",
+]
 
 Level = tuple[float, float, float]
 """A colour: Y, Cb, Cr."""
 BLACK: Level = (16.0, 128.0, 128.0)
+
+
+def levels_of(colour: str) -> Level:
+    """Return Y, Cb, Cr of `#RRGGBB`, 8-bit limited range. Source: Rec. ITU-R BT.709-6 (06/2015), items 3.2 to 3.4."""
+    r, g, b = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    y = 0.2126 * r + 0.7152 * g + 0.0722 * b
+    return 16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748
 
 
 class Box(NamedTuple):

@@ -21,7 +21,19 @@ import numpy as np
 from actors.renderer.draw.geometry import Matrix, Plane, averaged, shrink_factor, warp
 from actors.renderer.draw.rooms import Rooms
 
-__all__ = ["SHIFT_MAX_PX", "Axis", "Sampler", "Way", "enlarged", "settled", "shrunk_map", "strips", "way_of"]
+__all__ = [
+    "SHIFT_MAX_PX",
+    "Axis",
+    "Run",
+    "Sampler",
+    "Way",
+    "enlarged",
+    "runs",
+    "settled",
+    "shrunk_map",
+    "strips",
+    "way_of",
+]
 
 SHIFT_MAX_PX: Final = 1 / 64 + 1e-6
 """Most that a map is moved, source samples; beyond it the plane is warped. A slow zoom shows no step as small."""
@@ -46,7 +58,7 @@ class Axis(NamedTuple):
     anchor: int
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """A part of an axis to one side of its anchor: outputs start..stop from `length` source samples at first."""
 
     start: int
@@ -109,16 +121,16 @@ class Sampler:
             _moved(source[y : y + height, x : x + width], out, flip_x=way.x.mirrored, flip_y=way.y.mirrored)
             return
         exact = settled(index_map, width, height)
-        for y_run in _runs(way.y):
-            for x_run in _runs(way.x):
+        for y_run in runs(way.y):
+            for x_run in runs(way.x):
                 self._part(source, way, exact, (x_run, y_run), out)
         for left, right in strips(way.x):
             warp(source, _from(exact, left, 0), out[:, left:right])
         for top, bottom in strips(way.y):
             warp(source, _from(exact, 0, top), out[top:bottom])
 
-    def _part(self, source: Plane, way: Way, exact: Matrix, runs: tuple[_Run, _Run], out: Plane) -> None:
-        x, y = runs
+    def _part(self, source: Plane, way: Way, exact: Matrix, pair: tuple[Run, Run], out: Plane) -> None:
+        x, y = pair
         height, width = out.shape
         left, right = (width - x.stop, width - x.start) if way.x.mirrored else (x.start, x.stop)
         top, bottom = (height - y.stop, height - y.start) if way.y.mirrored else (y.start, y.stop)
@@ -143,7 +155,7 @@ class Sampler:
             flip_y=y.flipped != way.y.mirrored,
         )
 
-    def _window(self, source: Plane, way: Way, x: _Run, y: _Run) -> Plane:
+    def _window(self, source: Plane, way: Way, x: Run, y: Run) -> Plane:
         """Return the source samples of two runs, in the output's orientation; its edge goes on beyond it."""
         rows, columns = (x, y) if way.turned else (y, x)
         top, bottom, above, below = _cut(rows, source.shape[0])
@@ -204,16 +216,17 @@ def _axis(slope: float, origin: float, count: int) -> Axis | None:
     return Axis(step, mirrored, count, at, round(borders[at])) if missed[at] <= SHIFT_MAX_PX else None
 
 
-def _runs(axis: Axis) -> list[_Run]:
-    runs = []
+def runs(axis: Axis) -> list[Run]:
+    """Return the outputs that one resize each draws, beginning at the anchor."""
+    found = []
     for start, stop, flipped in ((0, axis.at, True), (axis.at, axis.outputs, False)):
         count = stop - start
         if count:
             length = math.floor(axis.step * (count - 0.5) + 0.5) + 1
             while round(length * (1 / axis.step)) < count:
                 length += 1
-            runs.append(_Run(start, stop, axis.anchor - (length if flipped else 0), length, flipped))
-    return runs
+            found.append(Run(start, stop, axis.anchor - (length if flipped else 0), length, flipped))
+    return found
 
 
 def strips(axis: Axis) -> list[tuple[int, int]]:
@@ -225,7 +238,7 @@ def strips(axis: Axis) -> list[tuple[int, int]]:
     return [(axis.outputs - end, axis.outputs - first)] if axis.mirrored else [(first, end)]
 
 
-def _cut(run: _Run, size: int) -> tuple[int, int, int, int]:
+def _cut(run: Run, size: int) -> tuple[int, int, int, int]:
     """Return where a run begins and ends inside the source, and how far it reaches out of it before and after."""
     first = min(max(run.first, 0), size - 1)
     end = min(max(run.first + run.length, first + 1), size)
@@ -273,6 +286,3 @@ def _moved(drawn: Plane, out: Plane, *, flip_x: bool, flip_y: bool) -> None:
 
 def _flip_code(*, x: bool, y: bool) -> int:
     return -1 if x and y else int(x)
-
-
-_way, _strip = way_of, strips

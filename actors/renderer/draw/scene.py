@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 from actors.renderer.draw import recipe as made
 from actors.renderer.draw.effects import Band, Moment, drawn, ease, moment
 from actors.renderer.draw.geometry import Matrix, placed, upright
-from actors.renderer.draw.layouts import Laid, even, lay, level
-from actors.renderer.draw.recipe import Box, Fade, Layer, Level, Look, Recipe, Scene
+from actors.renderer.draw.layouts import Laid, even, lay
+from actors.renderer.draw.recipe import Box, Fade, Layer, Level, Look, Recipe, Scene, levels_of
 from actors.renderer.timeline import Span, Strip, frame_time_us, held_us, source_time_us, spans, strips
-from contracts.plan import Freeze, Grade, Monochrome, Plan, Transition, duration_us
+from contracts.plan import Freeze, Grade, Monochrome, Plan, Transition
+from contracts.plan_rules import duration_us
 
 __all__ = ["Director", "Looks", "Shape"]
 
@@ -124,7 +125,7 @@ class Director:
             return (Scene(before, ground_before), Scene(after, ground_after, ease(way))), ()
         if transition.kind == "dip":
             share = ease(2 * min(way, 1 - way))
-            return (Scene(*shown[0 if way < 0.5 else 1]),), (Fade(share, level(transition.colour)),)
+            return (Scene(*shown[0 if way < 0.5 else 1]),), (Fade(share, levels_of(transition.colour)),)
         # The one gathers speed and the other loses it, evenly; they change places where both are fastest.
         going, coming = 4 * way * way, 4 * (1 - way) * (1 - way)
         if transition.kind == "whip":

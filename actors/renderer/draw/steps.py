@@ -13,7 +13,6 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from actors.renderer.draw import sampling
 from actors.renderer.draw.geometry import Matrix, shrink_factor
 from actors.renderer.draw.kernels import (
     AverageArgs,
@@ -26,7 +25,7 @@ from actors.renderer.draw.kernels import (
     SmearArgs,
     TingeArgs,
 )
-from actors.renderer.draw.sampling import Way, settled, shrunk_map, strips, way_of
+from actors.renderer.draw.sampling import Way, runs, settled, shrunk_map, strips, way_of
 
 __all__ = ["Array", "Backend", "Lane", "Planes", "Steps"]
 
@@ -205,8 +204,8 @@ def _by_warp(way: Way) -> int:
     """Return the bits of the parts that resize would copy, which sampling.Sampler warps."""
     found = 0
     if (way.x.step, way.y.step) != (1.0, 1.0):
-        for y in sampling._runs(way.y):  # noqa: SLF001
-            for x in sampling._runs(way.x):  # noqa: SLF001
+        for y in runs(way.y):
+            for x in runs(way.x):
                 if all(round(run.length * (1 / axis.step)) == run.length for run, axis in ((x, way.x), (y, way.y))):
                     found |= 1 << (x.flipped + 2 * y.flipped)
     return found

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from actors.renderer.sound.envelope import Fade
 from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at, spans
-from contracts.plan import Clip, Plan, pace, ramp_of
+from contracts.plan import Clip, Plan
+from contracts.plan_rules import pace, ramp_of
 
 __all__ = ["DECLICK", "Cut", "cuts", "paced"]
 

@@ -48,6 +48,8 @@ LOUD_RAISE_DB: Final = 30.0
 """From here on a raise is worth a note."""
 TOLERANCE_LU: Final = 0.3
 _STEP_LU: Final = 0.01
+_TOGETHER: Final = SAMPLE_RATE_HZ
+"""Samples that are listened to at a time, however short the blocks are."""
 _MINUTE_SLOTS: Final = 12_000
 """What is computed at a time, so that memory stays flat."""
 _BEFORE_SLOTS: Final = 80
@@ -136,10 +138,19 @@ class Listener:
         self._power: list[NDArray[np.float32]] = []
         self._peak: list[NDArray[np.float32]] = []
         self._held: Samples = np.zeros((2, _SIDE), np.float32)
+        self._coming: list[Samples] = []
+        self._waiting = 0
 
     def hear(self, block: Samples) -> None:
-        """Take the next block, of any length."""
-        joined = np.concatenate([self._held, block], axis=1)
+        """Take the next block, of any length; it must not change afterwards."""
+        self._coming.append(block)
+        self._waiting += block.shape[1]
+        if self._waiting >= _TOGETHER:
+            self._take()
+
+    def _take(self) -> None:
+        joined = np.concatenate([self._held, *self._coming], axis=1)
+        self._coming, self._waiting = [], 0
         whole = max(0, joined.shape[1] - 2 * _SIDE) // SLOT * SLOT
         if whole:
             self._note(joined[:, : whole + 2 * _SIDE])
@@ -147,9 +158,11 @@ class Listener:
 
     def heard(self) -> Heard:
         """Return what was noted, the sound being over."""
+        self._take()
         count = self._held.shape[1] - _SIDE
         if count:
-            self.hear(np.zeros((2, -count % SLOT + _SIDE), np.float32))
+            self._coming.append(np.zeros((2, -count % SLOT + _SIDE), np.float32))
+            self._take()
         empty = np.zeros(0, np.float32)
         return Heard(np.concatenate([empty, *self._power]), np.concatenate([empty, *self._peak]))
 

@@ -24,7 +24,8 @@ from actors.renderer.sound.trim import Trim
 from actors.renderer.source.media import Tally, why
 from actors.renderer.timeline import SAMPLE_RATE_HZ, sample_at
 from contracts.errors import Reject
-from contracts.plan import AudioTrack, Plan, ramp_of
+from contracts.plan import AudioTrack, Plan
+from contracts.plan_rules import ramp_of
 
 __all__ = ["Mixer", "Samples"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from actors.renderer.source.media import Tally, decoded, opened
 from actors.renderer.timeline import SAMPLE_RATE_HZ
+from actors.runtime.untrusted import bounded
 from contracts.errors import Reject
 
 __all__ = ["Samples", "Tape", "aligned", "read"]
@@ -63,12 +64,13 @@ class Tape:
 def read(path: Path, *, zero_us: int | None, start_us: int, tally: Tally) -> Iterator[Samples]:
     """Yield a source's sound from `start_us` after `zero_us` (None: after its own first sample), gaps as silence.
 
-    Raises: Reject if there is no sound.
+    Raises: Reject if there is no sound, or none that is read.
     """
     with opened(path) as container:
         stream = container.streams.best("audio")
         if not isinstance(stream, AudioStream):
             raise Reject("it has no sound")
+        bounded(stream)
         for other in container.streams:
             if other is not stream:
                 other.discard = Discard.all  # pictures are not even read from the disk

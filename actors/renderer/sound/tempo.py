@@ -46,7 +46,7 @@ class SourceClock:
     """
 
     def __init__(self, ramp: Sequence[tuple[int, Fraction]]) -> None:
-        """Args: ramp: as contracts.plan.ramp_of returns it."""
+        """Args: ramp: as plan_rules.ramp_of returns it."""
         self._starts: list[float] = []
         self._source: list[float] = []
         self._pace: list[float] = []

@@ -7,8 +7,9 @@ are missing, the size does, as in players. Wide gamut and high dynamic range go 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import av.error
 import numpy as np
@@ -23,7 +24,7 @@ from actors.renderer.source import tone
 from actors.renderer.source.tone import Tone
 from contracts.errors import Reject
 
-__all__ = ["Converter", "Picture", "planes_of", "tone_of"]
+__all__ = ["Converter", "Picture", "Planes", "downloaded", "planes_of", "tone_of"]
 
 # Numbers of ITU-T H.273 (07/2024), tables 2 to 4, as AVFrame carries them.
 _MATRIX_709: Final = 1
@@ -48,13 +49,19 @@ _HD_FROM: Final = (1280, 577)
 _PEAKS: Final = (400, 4000)
 """Bounds of what a file may claim as its brightest light, cd/m2; beyond them it is a mistake."""
 _PROPERTIES_PX: Final = 16
+_PLANAR: Final = {"nv12": "yuv420p", "p010le": "yuv420p10le", "p016le": "yuv420p12le"}
+"""What a GPU decodes to, and what the CPU does."""
+
+
+Planes = tuple[Any, Any, Any]
+"""y, u, v: arrays of NumPy on the host, of CuPy on a GPU."""
 
 
 class Picture(Struct, frozen=True):
     """Planes y, u, v and how they are to be shown. frame: owns the memory."""
 
     frame: VideoFrame
-    planes: tuple[Plane, Plane, Plane]
+    planes: Planes
     width_px: int
     height_px: int
     aspect: Fraction
@@ -70,11 +77,19 @@ class Picture(Struct, frozen=True):
 class Converter:
     """Turns the frames of one stream into pictures.
 
-    aspect: of a pixel, from the stream; centred: chroma lies between luma samples, as in JPEG and MPEG-1.
+    aspect: of a pixel, from the stream; centred: chroma lies between luma samples, as in JPEG and MPEG-1;
+    device_planes: gives the planes of a plain frame that lies on a GPU, where they are; others come to the host.
     What may change within a stream (turn, brightest light) is read from every key frame, and holds until the next.
     """
 
-    def __init__(self, aspect: Fraction = Fraction(1), *, centred: bool = False) -> None:
+    def __init__(
+        self,
+        aspect: Fraction = Fraction(1),
+        *,
+        centred: bool = False,
+        device_planes: Callable[[VideoFrame], Planes] | None = None,
+    ) -> None:
+        self._device_planes = device_planes
         self._aspect = aspect
         self._site = CHROMA_CENTRE if centred else CHROMA_LEFT
         self._reformatter = VideoReformatter()
@@ -93,7 +108,11 @@ class Converter:
         try:
             if self._turn is None or frame.key_frame:
                 self._read_properties(frame)
-            plain = self._plain(frame)
+            if self._device_planes is not None and _is_plain_on_gpu(frame):
+                plain, planes = frame, self._device_planes(frame)
+            else:
+                plain = self._plain(downloaded(frame))
+                planes = planes_of(plain)
         except (av.error.FFmpegError, ValueError) as error:
             if isinstance(error, av.error.MemoryError):
                 raise
@@ -102,7 +121,7 @@ class Converter:
             ) from error
         return Picture(
             frame=plain,
-            planes=planes_of(plain),
+            planes=planes,
             width_px=frame.width,
             height_px=frame.height,
             aspect=self._aspect,
@@ -152,6 +171,14 @@ class Converter:
             interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
             threads=1,
         )
+
+
+def downloaded(frame: VideoFrame) -> VideoFrame:
+    """Return a frame that lies on a GPU as the CPU decodes it; any other as it is."""
+    if frame.format.name != "cuda" or frame.sw_format is None:
+        return frame
+    name = frame.sw_format.name
+    return frame.reformat(format=_PLANAR.get(name, name), threads=1)
 
 
 def planes_of(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:
@@ -221,6 +248,19 @@ def _matrix(frame: VideoFrame) -> int:
 
 def _is_full(frame: VideoFrame) -> bool:
     return frame.format.is_rgb or frame.color_range == _RANGE_FULL or frame.format.name.startswith("yuvj")
+
+
+def _is_plain_on_gpu(frame: VideoFrame) -> bool:
+    kind = frame.sw_format
+    return (
+        frame.format.name == "cuda"
+        and kind is not None
+        and kind.name == "nv12"
+        and frame.width % 2 == frame.height % 2 == 0
+        and frame.color_range != _RANGE_FULL
+        and _matrix(frame) == _MATRIX_709
+        and tone_of(frame) is None
+    )
 
 
 def _is_plain(frame: VideoFrame) -> bool:

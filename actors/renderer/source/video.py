@@ -10,12 +10,13 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, cast
 
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -23,10 +24,19 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from actors.renderer.source.interlace import deinterlaced
-from actors.renderer.source.media import Tally, decoded, opened, packets
-from actors.renderer.source.picture import Converter, Picture
+from actors.renderer.source.media import Tally, decoded, opened, packets, why
+from actors.renderer.source.picture import Converter, Picture, Planes, downloaded
 from actors.renderer.source.still import is_still, read_still
-from actors.runtime.untrusted import MAX_PIXELS, MAX_SIDE_PX, bounded, pixel_aspect
+from actors.runtime.untrusted import (
+    DECODERS,
+    DEMUXERS,
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    MAX_STREAMS,
+    SOUND_DEMUXERS,
+    bounded,
+    pixel_aspect,
+)
 from contracts.errors import Reject
 
 __all__ = ["ClipReader", "Timed", "first_frame_us", "select", "timed"]
@@ -105,16 +115,18 @@ def first_frame_us(path: Path) -> int:
 class ClipReader:
     """The pictures of one clip, in order.
 
-    zero_us: time of the source's first frame. reached_us: how far decoding came, from that frame. tally: what became
+    zero_us: time of the source's first frame. on_gpu: frames are decoded by the GPU where it can, and stay there where
+    they need no conversion. reached_us: how far decoding came, from that frame. tally: what became
     of the frames that were decoded for it.
     """
 
-    def __init__(self, path: Path, *, zero_us: int, threads: int) -> None:
+    def __init__(self, path: Path, *, zero_us: int, threads: int, on_gpu: bool = False) -> None:
         self.tally = Tally()
         self.reached_us = 0
         self._path = path
         self._zero_us = zero_us
         self._threads = threads
+        self._on_gpu = on_gpu
 
     def pictures(self, wanted_us: Iterable[int], *, start_us: int, early_us: int) -> Iterator[Picture]:
         """Yield a picture for each wanted moment (from the source's first frame). Raises: Reject."""
@@ -123,7 +135,9 @@ class ClipReader:
             return
         with ExitStack() as files:
             frames, stream = self._from(start_us, lambda: files.enter_context(self._opened()))
-            converter = Converter(pixel_aspect(stream), centred=stream.codec_context.name in _CENTRED)
+            device_planes = _device_planes() if self._on_gpu else None
+            centred = stream.codec_context.name in _CENTRED
+            converter = Converter(pixel_aspect(stream), centred=centred, device_planes=device_planes)
             for shown in select(map(self._seen, frames), wanted_us, early_us=early_us):
                 yield converter.picture(shown.frame)
 
@@ -135,7 +149,7 @@ class ClipReader:
             yield picture
 
     def _opened(self) -> AbstractContextManager[InputContainer]:
-        return opened(self._path)
+        return _opened_on_gpu(self._path) if self._on_gpu else opened(self._path)
 
     def _from(self, start_us: int, enter: Callable[[], InputContainer]) -> tuple[Iterator[Timed], VideoStream]:
         if start_us >= SEEK_FROM_US:
@@ -220,7 +234,7 @@ def _frames(
     rate = stream.average_rate or stream.guessed_rate or Fraction(30)
     default_us = round(_US / rate) if 1 <= rate <= 240 else _US // 30
     frames = cast(Iterator[VideoFrame], decoded(container, stream, tally, first))
-    return timed(deinterlaced(_bounded(frames)), default_us)
+    return timed(deinterlaced(_hosted(_bounded(frames))), default_us)
 
 
 def _bounded(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
@@ -228,3 +242,44 @@ def _bounded(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
         if max(frame.width, frame.height) > MAX_SIDE_PX or frame.width * frame.height > MAX_PIXELS:
             raise Reject(f"the source has a frame of {frame.width}x{frame.height}, larger than {MAX_SIDE_PX} px a side")
         yield frame
+
+
+# On a GPU -------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened_on_gpu(path: Path) -> Iterator[InputContainer]:
+    """Open a local file, its pictures to be decoded by the GPU; what that cannot decode, the CPU does.
+
+    Bounds are those of untrusted.open_local. Raises: Reject.
+    """
+    accel = HWAccel("cuda", is_hw_owned=True, allow_software_fallback=True)
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": f"{DEMUXERS},{SOUND_DEMUXERS}",
+        "codec_whitelist": DECODERS,
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(MAX_PIXELS),
+    }
+    try:
+        container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace", hwaccel=accel)
+    except av.error.FFmpegError as error:
+        raise Reject(
+            f"the source cannot be opened ({why(error)})", mend="the file is damaged or of a kind that is not read"
+        ) from error
+    with container:
+        yield container
+
+
+def _device_planes() -> Callable[[VideoFrame], Planes]:
+    from actors.renderer.draw.cuda import device_planes  # noqa: PLC0415  # needs the extra `gpu`
+
+    return device_planes
+
+
+def _hosted(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    """Bring frames to the host from the first interlaced one on: the filter that makes them whole runs there."""
+    interlaced = False
+    for frame in frames:
+        interlaced = interlaced or frame.interlaced_frame
+        yield downloaded(frame) if interlaced else frame

@@ -13,8 +13,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from actors.renderer.draw.geometry import Plane
+from actors.renderer.draw.recipe import levels_of
 
-__all__ = ["Art", "Colours", "Mask", "Stamp", "blend", "colour_planes", "luma_chroma", "stamp_of"]
+__all__ = ["Art", "Colours", "Mask", "Stamp", "blend", "colour_planes", "stamp_of"]
 
 Mask = NDArray[np.float32]
 """(height, width), 0..1."""
@@ -50,15 +51,8 @@ def blend(planes: tuple[Plane, Plane, Plane], stamp: Stamp) -> None:
         cv2.add(box, ink, dst=box)
 
 
-def luma_chroma(colour: str) -> tuple[float, float, float]:
-    """Return Y, Cb, Cr of `#RRGGBB`, 8-bit limited range. Source: Rec. ITU-R BT.709-6 (06/2015), items 3.2 to 3.4."""
-    r, g, b = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    y = 0.2126 * r + 0.7152 * g + 0.0722 * b
-    return 16 + 219 * y, 128 + 224 * (b - y) / 1.8556, 128 + 224 * (r - y) / 1.5748
-
-
 def colour_planes(rgb: NDArray[np.uint8]) -> Colours:
-    """Return Y, Cb, Cr of an sRGB picture, uint8 (height, width, 3); see luma_chroma."""
+    """Return Y, Cb, Cr of an sRGB picture, uint8 (height, width, 3); see recipe.levels_of."""
     r, g, b = (rgb[..., at].astype(np.float32) / np.float32(255) for at in range(3))
     y = np.float32(0.2126) * r + np.float32(0.7152) * g + np.float32(0.0722) * b
     blue, red = (b - y) * np.float32(224 / 1.8556), (r - y) * np.float32(224 / 1.5748)
@@ -129,7 +123,7 @@ class Art:
             cut = share[window]
             if isinstance(colour, str):
                 half = _halved(cut)
-                levels = luma_chroma(colour)
+                levels = levels_of(colour)
                 parts = [part * np.float32(level) for part, level in zip((cut, half, half), levels, strict=True)]
             else:
                 y, blue, red = (cut * plane[window] for plane in colour)

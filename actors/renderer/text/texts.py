@@ -12,7 +12,8 @@ from actors.renderer.text.overlays import ShownOverlay
 from actors.renderer.text.runs import Typesetter
 from actors.renderer.text.stamps import Stamp
 from contracts.errors import Reject
-from contracts.plan import Emoji, HookCard, LowerThird, Plan, Text, duration_us
+from contracts.plan import Emoji, HookCard, LowerThird, Plan, Text
+from contracts.plan_rules import duration_us
 
 __all__ = ["Texts", "notes_of", "text_of"]
 
