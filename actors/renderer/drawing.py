@@ -120,8 +120,9 @@ def luma_lines(luma: Array) -> Plane:
     if not hasattr(luma, "__cuda_array_interface__"):
         plane: Plane = luma
         return plane
-    lines: Plane = luma[:: _every(luma.shape[0])].get()
-    return lines
+    from actors.renderer.draw.cuda import host_lines  # noqa: PLC0415  # as above
+
+    return host_lines(luma, _every(luma.shape[0]))
 
 
 def _every(height: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Meta, Struct
@@ -26,8 +27,18 @@ __all__ = [
     "engine_of",
 ]
 
-_LIBRARIES: Final = ("av", "numpy", "opencv-python-headless", "pillow")
-ENGINE: Final = f"cpu-2 ({', '.join(f'{name} {version(name)}' for name in _LIBRARIES)}, {platform.machine()})"
+_LIBRARIES: Final = ("av", "icu4py", "numpy", "opencv-python-headless", "pillow", "python-bidi", "uharfbuzz")
+
+
+def _machine() -> str:
+    """Name the processor as far as bytes depend on it: x264 and OpenCV compute otherwise without AVX2."""
+    name, cpu = platform.machine(), Path("/proc/cpuinfo")
+    if name != "x86_64" or not cpu.exists() or " avx2 " in cpu.read_text():
+        return name
+    return f"{name} without avx2"
+
+
+ENGINE: Final = f"cpu-2 ({', '.join(f'{name} {version(name)}' for name in _LIBRARIES)}, {_machine()})"
 """The CPU engine and what its output bytes depend on. The sound is made by it on every device."""
 _CUPY: Final = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
 
@@ -37,7 +48,7 @@ def engine_of(choice: Choice) -> str:
     """Name the engine that renders by a choice: whatever has the same name makes the same bytes."""
     if not choice.on_gpu and choice.hardware is None:
         return ENGINE
-    told = [choice.name, *(f"{name} {version(name)}" for name in _LIBRARIES), *_cupy(), platform.machine()]
+    told = [choice.name, *(f"{name} {version(name)}" for name in _LIBRARIES), *_cupy(), _machine()]
     if choice.hardware is not None:
         told.append(choice.gpu)  # an encoder is of its hardware; what is drawn and decoded is the same on each
     return f"cuda-2 ({', '.join(filter(None, told))})"

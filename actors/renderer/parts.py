@@ -18,7 +18,9 @@ from msgspec import Struct, convert
 
 from actors.renderer import pieces
 from actors.renderer.at_hand import AtHand
+from actors.renderer.job import engine_of
 from actors.renderer.pieces import SOUND, Cut, Engine, OnFrames, Piece, file_name, object_key
+from actors.renderer.render import choice_of
 from actors.renderer.timeline import frame_time_us
 from actors.runtime.db import Connection, Database, into, load_queries
 from actors.runtime.killpoint import reach
@@ -71,7 +73,11 @@ class Parts:
         """Return a plan with its parts. plan: as it is, or as the database holds it."""
         if name not in self._cuts:
             known = convert(plan, Plan)
-            made = await asyncio.to_thread(pieces.cut, known, services.settings.font_path)
+            settings = services.settings
+            engine = engine_of(await choice_of(known, settings.render_device))
+            made = await asyncio.to_thread(
+                pieces.cut, known, settings.font_path, device=settings.render_device, engine=engine
+            )
             while len(self._cuts) >= CUTS_KEPT:
                 del self._cuts[next(iter(self._cuts))]
             self._cuts[name] = made

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from actors.renderer.chunks import Chunk, chunks, sound_key
 from actors.renderer.faces import contents, fonts_of
-from actors.renderer.job import Rendered
+from actors.renderer.job import ENGINE, Rendered
 from actors.renderer.render import WORKER_BYTES, join_file, render_chunk, render_file, render_sound
 from actors.runtime.settings import Settings
 from contracts.ids import ObjectKey, PlanId
@@ -41,12 +41,18 @@ class Piece(Struct, frozen=True, kw_only=True):
 
 
 class Cut(Struct, frozen=True, kw_only=True):
-    """A plan and its parts by index. font_path: FONT_PATH, part of the keys where the plan has text."""
+    """A plan and its parts by index.
+
+    font_path: FONT_PATH, part of the keys where the plan has text; device, engine: what makes the chunks here, and its
+    name, part of their keys.
+    """
 
     plan_id: PlanId
     plan: Plan
     pieces: dict[int, Piece]
     font_path: Path | None
+    device: str = "cpu"
+    engine: str = ENGINE
 
 
 class Engine(Protocol):
@@ -69,16 +75,23 @@ class Engine(Protocol):
         ...
 
 
-def cut(plan: Plan, font_path: Path | None) -> Cut:
-    """Return a plan with its parts. Raises: Reject if a font misses."""
+def cut(plan: Plan, font_path: Path | None, *, device: str = "cpu", engine: str = ENGINE) -> Cut:
+    """Return a plan with its parts. engine: what `device` is here (job.engine_of). Raises: Reject if a font misses."""
     faces = fonts_of(plan, None if font_path is None else str(font_path))
     pieces = [
         Piece(index=chunk.index, key=chunk.key, first_frame=chunk.first_frame, end_frame=chunk.end_frame)
-        for chunk in chunks(plan, fonts=contents(faces))
+        for chunk in chunks(plan, fonts=contents(faces), engine=engine)
     ]
     if (key := sound_key(plan)) is not None:
         pieces.append(Piece(index=SOUND, key=key))
-    return Cut(plan_id=plan_id(plan), plan=plan, pieces={piece.index: piece for piece in pieces}, font_path=font_path)
+    return Cut(
+        plan_id=plan_id(plan),
+        plan=plan,
+        pieces={piece.index: piece for piece in pieces},
+        font_path=font_path,
+        device=device,
+        engine=engine,
+    )
 
 
 def file_name(piece: Piece) -> str:
@@ -110,11 +123,13 @@ class LocalEngine:
         async def tell(done: int, _: int) -> None:
             await on_frames(done)
 
-        made = await render_chunk(cut.plan, chunk, sources, out, font_path=cut.font_path, on_progress=tell)
+        made = await render_chunk(
+            cut.plan, chunk, sources, out, font_path=cut.font_path, device=cut.device, on_progress=tell
+        )
         return made.notes
 
     async def join(self, cut: Cut, parts: Sequence[Path], sound: Path | None, out: Path) -> Rendered:
-        return await join_file(cut.plan, parts, sound, out)
+        return await join_file(cut.plan, parts, sound, out, engine=cut.engine)
 
     async def whole(
         self, cut: Cut, *, sources: Mapping[str, Path], kept: Path, out: Path, crew: int, on_frames: OnFrames
@@ -127,6 +142,7 @@ class LocalEngine:
             resolve=lambda source: sources[source.id],
             out=out,
             font_path=cut.font_path,
+            device=cut.device,
             workers=crew,
             kept=kept,
             on_progress=tell,

@@ -98,6 +98,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     render_chunk_from_s: Annotated[
         float, Meta(description="Plans at least this long are rendered in chunks by all renderers, seconds.", ge=0)
     ] = 60.0
+    render_device: Annotated[
+        str, Meta(description="auto, cpu or cuda: what draws and encodes.", pattern="^(?:auto|cpu|cuda)$")
+    ] = "auto"
     render_workers: Annotated[
         int, Meta(description="Chunks that one renderer works on side by side; 0: one for each core.", ge=0, le=256)
     ] = 0

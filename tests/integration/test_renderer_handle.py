@@ -346,7 +346,7 @@ async def test_a_plan_renders_without_services(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == 10
 
 
-@pytest.mark.parametrize(("device", "why"), [("cuda", "renders on the CPU only"), ("tpu", "there is no device 'tpu'")])
+@pytest.mark.parametrize(("device", "why"), [("cuda", "the GPU cannot be used"), ("tpu", "there is no device 'tpu'")])
 async def test_a_device_that_cannot_be_used_is_named(tmp_path: Path, device: str, why: str) -> None:
     """Somebody who asks for the GPU gets the CPU without a word."""
     source = write_video(tmp_path / "s.mov", [flat(64, 64)] * 2)

@@ -56,6 +56,22 @@ def test_a_good_chunk_passes(tmp_path: Path, codec: Any) -> None:
     assert 0 <= delay <= 4
 
 
+@pytest.mark.parametrize("crf", [20, 30, 40, 51])
+def test_a_coarse_but_right_picture_passes(crf: int, tmp_path: Path) -> None:
+    """Grain over a slowly brightening wall, or any high rate factor, fails the gate with nothing wrong."""
+    chance = np.random.default_rng(1)
+    output = Output(width_px=360, height_px=640, crf=crf)
+    frames = []
+    for number in range(100):
+        frame = av.VideoFrame(360, 640, "yuv420p")
+        luma, *chroma = planes_of(frame)
+        luma[...] = np.clip(30 + number + chance.normal(0, 4, luma.shape), 16, 235)
+        for plane in chroma:
+            plane[...] = 128
+        frames.append(frame)
+    assert check_chunk(written(tmp_path / "c.mp4", frames, output), output, signed(frames))
+
+
 def repeated(frames: list[Frame]) -> list[Frame]:
     return [*frames[:20], frames[19], *frames[21:]]
 

@@ -20,7 +20,7 @@ from actors.renderer.draw.recipe import BLACK, Box, Fade, Grain, Layer, Recipe, 
 from actors.renderer.draw.steps import Array, Planes
 from actors.renderer.source.picture import planes_of
 
-__all__ = ["CudaBackend", "Uploaded", "backend", "device_planes", "self_test", "uploaded"]
+__all__ = ["CudaBackend", "Uploaded", "backend", "device_planes", "host_lines", "self_test", "uploaded"]
 
 BLOCK: Final = (32, 8)
 """Threads of a block: a warp reads along a row."""
@@ -55,8 +55,7 @@ class CudaLane:
 
     def download(self, source: Array, into: NDArray[Any]) -> None:
         staged = self._pinned(f"down {len(self._downloads)}", into)
-        with self._stream:  # where lines are picked out before they are copied
-            source.get(stream=self._stream, out=staged, blocking=False)
+        _copy_rows(source, staged, self._stream)
         self._downloads.append((staged, into))
 
     def launch(self, kernel: str, arguments: ctypes.Structure, width: int, height: int) -> None:
@@ -104,6 +103,24 @@ class CudaBackend:
 
     def frame(self, luma: Array, chroma: Array) -> VideoFrame:
         return VideoFrame.from_dlpack((luma, chroma), format="nv12", cuda_context=self._context)
+
+
+def host_lines(luma: Array, every: int) -> NDArray[np.uint8]:
+    """Return a copy on the host of every so many lines of a plane, when all that was begun before is done."""
+    lines = luma[::every]
+    into = np.empty(lines.shape, np.uint8)
+    stream = cupy.cuda.Stream.null
+    _copy_rows(lines, into, stream)
+    stream.synchronize()
+    return into
+
+
+def _copy_rows(source: Array, into: NDArray[Any], stream: Any) -> None:
+    """Have rows (uint8, dense in themselves) copied to the host, with no kernel to pick them out."""
+    height, width = source.shape
+    kind = cupy.cuda.runtime.memcpyDeviceToHost
+    at, pitch = source.data.ptr, source.strides[0]
+    cupy.cuda.runtime.memcpy2DAsync(into.ctypes.data, width, at, pitch, width, height, kind, stream.ptr)
 
 
 @cache
