@@ -192,13 +192,19 @@ async def test_a_scratch_folder_in_use_is_not_swept(tmp_path: Path, source: Path
     assert not list(tmp_path.glob(f"{SCRATCH}*"))
 
 
+def rendering() -> list[psutil.Process]:
+    """Return the children of this process that render; servers of other tests are not among them."""
+    children = psutil.Process().children()
+    return [child for child in children if "actors.renderer.child" in child.cmdline()]
+
+
 async def test_a_worker_that_dies_ends_the_render_with_its_meaning(source: Path, tmp_path: Path) -> None:
     """A crashed worker hangs the render, or its chunk is missing from the file."""
     plan = plan_17s(source, output=replace(TINY, width_px=360, height_px=640, preset="slow", crf=30))
     plan = replace(plan, captions=None)  # looking for fonts starts processes too
     task = asyncio.create_task(made(plan, tmp_path / "o.mp4", workers=2))
     async with asyncio.timeout(30):
-        while not (workers := [one for child in psutil.Process().children() for one in child.children()]):
+        while not (workers := [one for child in rendering() for one in child.children()]):
             await asyncio.sleep(0.02)
     for worker in workers:  # one alone may have ended its work just then
         worker.send_signal(signal.SIGKILL)
