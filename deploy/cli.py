@@ -358,8 +358,10 @@ def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json
     rendered = _run(work)
     if as_json:
         _print_json(rendered)
-    else:
-        click.echo(str(out))
+        return
+    for note in rendered.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(str(out))
 
 
 @main.command()

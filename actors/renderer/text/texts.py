@@ -44,7 +44,8 @@ def notes_of(plan: Plan, fonts: tuple[FontFile, ...]) -> tuple[str, ...]:
         return ()
     named = ", ".join(f"{one} ({unicodedata.name(one, f'U+{ord(one):04X}')})" for one in lacking[:5])
     more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
-    return (f"left out, because no font has them: {named}{more}; install a font with them or set FONT_PATH to one",)
+    mend = "install a font with them (for Chinese, Japanese and Korean the extra `fonts`) or set FONT_PATH to one"
+    return (f"left out, because no font has them: {named}{more}; {mend}",)
 
 
 class Texts:
