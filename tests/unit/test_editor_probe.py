@@ -102,7 +102,7 @@ async def test_every_malformed_file_ends_clearly(path: Path) -> None:
         assert "Traceback" not in str(caught.value)
         assert REASONS.get(path.name, "") in str(caught.value)
     assert time.monotonic() - before_s < 20
-    assert not psutil.Process().children()
+    assert not [one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"}]
 
 
 def write_video(path: Path, *, size: tuple[int, int] = (64, 48), frames: int = 10, rate: int = 10) -> Path:
