@@ -16,6 +16,7 @@ from typing import Final, cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -69,7 +70,7 @@ _EXPANSION: Final = 4
 _FREE_BYTES: Final = 64 << 20
 
 
-def open_local(path: Path, demuxers: str = DEMUXERS) -> InputContainer:
+def open_local(path: Path, demuxers: str = DEMUXERS, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open a local file, without ever following an address inside it. Raises: av.error.FFmpegError."""
     return av.open(
         f"file:{path.absolute()}",
@@ -81,6 +82,7 @@ def open_local(path: Path, demuxers: str = DEMUXERS) -> InputContainer:
             "max_pixels": str(MAX_PIXELS),
         },
         metadata_errors="replace",
+        hwaccel=hwaccel,
     )
 
 

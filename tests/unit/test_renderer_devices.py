@@ -362,6 +362,7 @@ def test_sources_for_a_gpu_are_opened_within_the_same_bounds(monkeypatch: pytest
         open_local(tmp_path / "x.mp4", f"{DEMUXERS},{SOUND_DEMUXERS}")
     (file, options), (its_file, its_options) = told
     accel = options.pop("hwaccel")
+    assert its_options.pop("hwaccel") is None
     assert (file, options) == (its_file, its_options)
     assert accel.is_hw_owned
     assert accel.allow_software_fallback

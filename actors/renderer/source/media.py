@@ -11,6 +11,7 @@ from typing import Any, Final
 import av.error
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -27,10 +28,10 @@ _DEMUX_ERRORS_MAX: Final = 100
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[InputContainer]:
-    """Open a local file. Raises: Reject."""
+def opened(path: Path, hwaccel: HWAccel | None = None) -> Iterator[InputContainer]:
+    """Open a local file. hwaccel: what decodes its pictures where it can. Raises: Reject."""
     try:
-        container = open_local(path, f"{DEMUXERS},{SOUND_DEMUXERS}")
+        container = open_local(path, f"{DEMUXERS},{SOUND_DEMUXERS}", hwaccel)
     except av.error.FFmpegError as error:
         raise Reject(
             f"the source cannot be opened ({why(error)})", mend="the file is damaged or of a kind that is not read"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, cast
@@ -24,19 +24,10 @@ from av.video.stream import VideoStream
 from msgspec import Struct
 
 from actors.renderer.source.interlace import deinterlaced
-from actors.renderer.source.media import Tally, decoded, opened, packets, why
+from actors.renderer.source.media import Tally, decoded, opened, packets
 from actors.renderer.source.picture import Converter, Picture, Planes, downloaded
 from actors.renderer.source.still import is_still, read_still
-from actors.runtime.untrusted import (
-    DECODERS,
-    DEMUXERS,
-    MAX_PIXELS,
-    MAX_SIDE_PX,
-    MAX_STREAMS,
-    SOUND_DEMUXERS,
-    bounded,
-    pixel_aspect,
-)
+from actors.runtime.untrusted import MAX_PIXELS, MAX_SIDE_PX, bounded, pixel_aspect
 from contracts.errors import Reject
 
 __all__ = ["ClipReader", "Timed", "first_frame_us", "select", "timed"]
@@ -247,28 +238,9 @@ def _bounded(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
 # On a GPU -------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _opened_on_gpu(path: Path) -> Iterator[InputContainer]:
-    """Open a local file, its pictures to be decoded by the GPU; what that cannot decode, the CPU does.
-
-    Bounds are those of untrusted.open_local. Raises: Reject.
-    """
-    accel = HWAccel("cuda", is_hw_owned=True, allow_software_fallback=True)
-    options = {
-        "protocol_whitelist": "file",
-        "format_whitelist": f"{DEMUXERS},{SOUND_DEMUXERS}",
-        "codec_whitelist": DECODERS,
-        "max_streams": str(MAX_STREAMS),
-        "max_pixels": str(MAX_PIXELS),
-    }
-    try:
-        container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace", hwaccel=accel)
-    except av.error.FFmpegError as error:
-        raise Reject(
-            f"the source cannot be opened ({why(error)})", mend="the file is damaged or of a kind that is not read"
-        ) from error
-    with container:
-        yield container
+def _opened_on_gpu(path: Path) -> AbstractContextManager[InputContainer]:
+    """Open a local file, its pictures decoded by the GPU; what that cannot decode, the CPU does. Raises: Reject."""
+    return opened(path, HWAccel("cuda", is_hw_owned=True, allow_software_fallback=True))
 
 
 def _device_planes() -> Callable[[VideoFrame], Planes]:
