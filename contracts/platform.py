@@ -24,9 +24,12 @@ __all__ = [
     "Limits",
     "Measures",
     "Metrics",
+    "Need",
     "Privacy",
     "Publishes",
     "RemotePost",
+    "Topic",
+    "Trends",
     "UploadCheckpoint",
 ]
 
@@ -62,19 +65,61 @@ class Candidate(Struct, frozen=True, kw_only=True):
     subtitles_url: Annotated[
         str | None, Meta(description="Address of a .srt or .vtt of the media file; null: none is offered.")
     ] = None
+    creator_id: Annotated[str | None, Meta(description="Id of the channel or account there; null: not given.")] = None
+    thumbnail_url: Annotated[str | None, Meta(description="Address of a still picture; null: none is offered.")] = None
+    width_px: Annotated[Count | None, Meta(description="Width of the picture, px; null: not given.")] = None
+    height_px: Annotated[Count | None, Meta(description="Height of the picture, px; null: not given.")] = None
+    language: Annotated[str | None, Meta(description="Language as a BCP 47 tag; null: not given.")] = None
+    links: Annotated[
+        tuple[str, ...],
+        Meta(description="Pages that this one points at, such as the shared video."),
+    ] = ()
     metrics: Annotated[Metrics, Meta(description="Counts when observed.")] = Metrics()
     observed_at: Annotated[Utc, Meta(description="When it was observed, UTC.")]
     rights: Annotated[RightsRecord, Meta(description="What may be done with it, and how that is known.")]
 
 
+class Topic(Struct, frozen=True, kw_only=True):
+    """Something that many people look for or speak of just now: a signal without a work."""
+
+    platform: Annotated[str, Meta(description="Adapter name.")]
+    name: Annotated[str, Meta(description="The words, as given there.")]
+    url: Annotated[str | None, Meta(description="Page of it; null: none is given.")] = None
+    region: Annotated[str | None, Meta(description="Where: ISO 3166 code as asked for; null: everywhere.")] = None
+    volume: Annotated[Count | None, Meta(description="How much, in the unit of `unit`; null: not given.")] = None
+    unit: Annotated[str, Meta(description="What `volume` counts: searches, uses, posts.")] = ""
+    growth: Annotated[
+        float | None, Meta(description="Change as a ratio where the platform gives it, 0.5 is +50 %; null: not given.")
+    ] = None
+    related: Annotated[tuple[str, ...], Meta(description="Titles and words that came with it.")] = ()
+    started_at: Annotated[Utc | None, Meta(description="Since when it rises, UTC; null: not given.")] = None
+    observed_at: Annotated[Utc, Meta(description="When it was observed, UTC.")]
+
+
+class Need(Struct, frozen=True, kw_only=True):
+    """A setting that an adapter needs for discovery, beside what every part of the product knows."""
+
+    setting: Annotated[str, Meta(description="Its name, lower case; in the environment in capitals.")]
+    means: Annotated[str, Meta(description="What it is and where a person gets it.")]
+    secret: Annotated[bool, Meta(description="Whether its value is never shown.")] = True
+    optional: Annotated[bool, Meta(description="Whether discovery works without it.")] = False
+
+
 class Caps(Struct, frozen=True, kw_only=True):
-    """What an adapter can do."""
+    """What an adapter can do. The table of platforms in the docs and in `doctor` is made from this."""
 
     discover: Annotated[bool, Meta(description="Finds candidates.")] = False
+    trends: Annotated[bool, Meta(description="Names what is rising, without works.")] = False
     publish: Annotated[bool, Meta(description="Publishes posts.")] = False
     measure: Annotated[bool, Meta(description="Measures posts.")] = False
     keyless: Annotated[bool, Meta(description="Discovery needs no credential.")] = False
+    account: Annotated[bool, Meta(description="Discovery needs a connected account.")] = False
     licence_known: Annotated[bool, Meta(description="Answers carry a licence.")] = False
+    by_name_only: Annotated[bool, Meta(description="Asked only when a person names it, never by itself.")] = False
+    fallback: Annotated[bool, Meta(description="Asked only where the others' quota is spent.")] = False
+    sees: Annotated[str, Meta(description="What discovery sees, in a few words; empty: nothing.")] = ""
+    costs: Annotated[str, Meta(description="What discovery costs of which quota, in a few words.")] = ""
+    cannot: Annotated[str, Meta(description="Why it cannot discover (more), in a sentence; empty: it can.")] = ""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -125,6 +170,17 @@ class Discovers(Protocol):
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates for `query`, best first.
+
+        Raises: Retry, RateLimited, AuthExpired, Reject.
+        """
+        ...
+
+
+class Trends(Protocol):
+    """The part of an adapter that names what is rising."""
+
+    async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:
+        """Return at most `limit` topics, the strongest first. region: ISO 3166 code; None: everywhere.
 
         Raises: Retry, RateLimited, AuthExpired, Reject.
         """

@@ -34,6 +34,7 @@ from contracts.ids import ItemId, item_id
 from contracts.rights import LICENCES, RightsRecord
 from deploy.embedded import free_port
 from deploy.sample import make_sample
+from deploy.sandbox import api_urls
 from deploy.supervisor import Stack
 from deploy.system import sandbox_child, send, system_children
 
@@ -166,15 +167,6 @@ async def run_demo(media: Path | None, *, folder: Path, licence: str, once: bool
 
 
 def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dict[str, str]:
-    apis = (
-        "youtube",
-        "youtube_www",
-        "google_accounts",
-        "google_oauth",
-        "internet_archive",
-        "wikimedia_commons",
-        "groq",
-    )
     return {
         "DATA_DIR": str(folder),
         "MEDIA_URL": str(folder / "media"),
@@ -186,7 +178,7 @@ def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dic
         "PRIVACY": "private",
         "CONTACT": "demo on one machine",
         "SANDBOX_TIME_SCALE": "60",
-        **{f"{name.upper()}_API_URL": sandbox_url for name in apis},
+        **{f"{name.upper()}_API_URL": url for name, url in api_urls(sandbox_url).items()},
     }
 
 

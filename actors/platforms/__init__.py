@@ -10,17 +10,15 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from actors.runtime.clock import Clock
-from actors.runtime.http import Http
-from actors.runtime.settings import Settings
-from actors.runtime.tokens import Tokens
+from actors.runtime.means import Means
 from contracts.errors import Reject
-from contracts.platform import Caps, Limits
+from contracts.platform import Caps, Limits, Need
 
 if TYPE_CHECKING:
+    from actors.runtime.settings import Settings
     from actors.runtime.work import Services
 
-__all__ = ["PlatformModule", "build", "module", "names"]
+__all__ = ["PlatformModule", "build", "lacking", "module", "names", "needs_of"]
 
 
 class PlatformModule(Protocol):
@@ -30,7 +28,7 @@ class PlatformModule(Protocol):
     CAPS: Caps
     LIMITS: Limits
 
-    def ADAPTER(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> Any:  # noqa: N802 - a class
+    def ADAPTER(self, means: Means) -> Any:  # noqa: N802 - a class
         """Make the adapter; it has the methods that `CAPS` promise."""
         ...
 
@@ -50,4 +48,14 @@ def module(name: str) -> PlatformModule:
 
 def build(name: str, services: Services) -> Any:
     """Make the adapter of platform `name`. Raises: Reject, listing the known ones."""
-    return module(name).ADAPTER(services.http, services.settings, services.tokens, services.clock)
+    return module(name).ADAPTER(services.means)
+
+
+def needs_of(name: str) -> tuple[Need, ...]:
+    """Return the settings that platform `name` declares as `NEEDS`; none is the usual case."""
+    return tuple(getattr(module(name), "NEEDS", ()))
+
+
+def lacking(name: str, settings: Settings) -> tuple[Need, ...]:
+    """Return the settings that platform `name` cannot discover without and that are not set."""
+    return tuple(need for need in needs_of(name) if not need.optional and not settings.option(need.setting))

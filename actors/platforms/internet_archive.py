@@ -17,11 +17,9 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from actors.platforms._text import clean, parse_moment, plain_text
-from actors.runtime.clock import Clock
-from actors.runtime.http import Http, raise_for_status
+from actors.runtime.http import raise_for_status
 from actors.runtime.log import get_logger
-from actors.runtime.settings import Settings
-from actors.runtime.tokens import Tokens
+from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.ids import item_id
 from contracts.platform import Candidate, Caps, Limits, Metrics
@@ -41,7 +39,13 @@ __all__ = [
 ]
 
 NAME: Final = "internet_archive"
-CAPS: Final = Caps(discover=True, keyless=True, licence_known=True)
+CAPS: Final = Caps(
+    discover=True,
+    keyless=True,
+    licence_known=True,
+    sees="moving images under Creative Commons, by words; downloads as views",
+    costs="no stated quota; 1 request a page and 1 an item",
+)
 PAGE_SIZE: Final = 100
 LIMITS: Final = Limits(page_size=PAGE_SIZE)
 
@@ -263,10 +267,10 @@ def _tags(value: Any) -> tuple[str, ...]:
 class InternetArchive:
     """Finds moving images by words; what the week liked most comes first."""
 
-    def __init__(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> None:  # noqa: ARG002 - keyless
-        self._http = http
-        self._clock = clock
-        self._base_url = settings.api_url(NAME, BASE_URL)
+    def __init__(self, means: Means) -> None:
+        self._http = means.http
+        self._clock = means.clock
+        self._base_url = means.settings.api_url(NAME, BASE_URL)
         self._turns = asyncio.Semaphore(PARALLEL)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:

@@ -16,10 +16,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from actors.platforms._text import clean, parse_moment, plain_text
-from actors.runtime.clock import Clock
-from actors.runtime.http import Http, Response, raise_for_status, retry_after
-from actors.runtime.settings import Settings
-from actors.runtime.tokens import Tokens
+from actors.runtime.http import Response, raise_for_status, retry_after
+from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.ids import item_id
 from contracts.platform import Candidate, Caps, Limits, Metrics
@@ -38,7 +36,13 @@ __all__ = [
 ]
 
 NAME: Final = "wikimedia_commons"
-CAPS: Final = Caps(discover=True, keyless=True, licence_known=True)
+CAPS: Final = Caps(
+    discover=True,
+    keyless=True,
+    licence_known=True,
+    sees="video files, by words; no counts",
+    costs="no stated quota; 1 request for 50 files, one at a time",
+)
 PAGE_SIZE: Final = 50
 LIMITS: Final = Limits(page_size=PAGE_SIZE)
 
@@ -213,11 +217,11 @@ def _terms(licence: str) -> tuple[bool, bool, bool, bool]:
 class WikimediaCommons:
     """Finds video files by words, in the order of the site's own search."""
 
-    def __init__(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> None:  # noqa: ARG002 - keyless
-        self._http = http
-        self._clock = clock
-        self._base_url = settings.api_url(NAME, BASE_URL)
-        http.limit_host(self._base_url, parallel=1)
+    def __init__(self, means: Means) -> None:
+        self._http = means.http
+        self._clock = means.clock
+        self._base_url = means.settings.api_url(NAME, BASE_URL)
+        means.http.limit_host(self._base_url, parallel=1)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""

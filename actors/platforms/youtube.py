@@ -22,11 +22,10 @@ import msgspec
 
 from actors.platforms._google_upload import deadline_of, send_rest
 from actors.platforms._youtube_errors import MENDS, PERMISSION_REASONS, parse_reason, raise_for_answer
-from actors.runtime.clock import Clock
 from actors.runtime.http import Http, Response
+from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
-from actors.runtime.tokens import Tokens
 from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import Caps, Draft, Limits, Metrics, RemotePost, UploadCheckpoint
@@ -48,7 +47,7 @@ __all__ = [
 ]
 
 NAME: Final = "youtube"
-CAPS: Final = Caps(publish=True, measure=True)
+CAPS: Final = Caps(publish=True, measure=True, cannot="discovery is not built yet")
 TITLE_CHARS: Final = 100
 DESCRIPTION_BYTES: Final = 5000
 TAGS_CHARS: Final = 500
@@ -223,12 +222,12 @@ class YouTube:
     chunk_bytes: int | None = 8 * 1024 * 1024
     """Bytes per request; None: the whole file in one."""
 
-    def __init__(self, http: Http, settings: Settings, tokens: Tokens, clock: Clock) -> None:
-        self._http = http
-        self._tokens = tokens
-        self._clock = clock
-        self._base_url = settings.api_url(NAME, BASE_URL)
-        self._watch_url = settings.api_url("youtube_www", WATCH_URL)
+    def __init__(self, means: Means) -> None:
+        self._http = means.http
+        self._tokens = means.tokens
+        self._clock = means.clock
+        self._base_url = means.settings.api_url(NAME, BASE_URL)
+        self._watch_url = means.settings.api_url("youtube_www", WATCH_URL)
 
     async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
         """Open an upload session; without bytes it makes no video.

@@ -31,6 +31,11 @@ _PLACEHOLDER = re.compile(
     r"^(|your[_-].*|.*[_-]here|changeme|change[_-]me|placeholder|todo|xxx+|<.*>|\.\.\.)$", re.IGNORECASE
 )
 _API_URL: Final = re.compile(r"^([A-Z][A-Z0-9_]*)_API_URL$")
+_OPTION: Final = re.compile(
+    r"^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*_(?:API_KEY|CLIENT_ID|CLIENT_SECRET|CLIENT_KEY|ACCESS_TOKEN|BEARER_TOKEN"
+    r"|APP_PASSWORD|HANDLE|USER_ID|PAGE_IDS|SERVERS?|CHANNELS|SUBREDDITS|REGION|ENABLED)$"
+)
+"""Names that platforms may declare as their `NEEDS`; a platform that is added needs no line here."""
 
 
 class Fault(Struct, frozen=True):
@@ -121,6 +126,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         dict[str, str], Meta(description="Base addresses that replace the real ones, from NAME_API_URL.")
     ] = {}
 
+    options: Annotated[dict[str, str], Meta(description="Settings that platforms declare, by lower-case name.")] = {}
+
+    def option(self, name: str) -> str | None:
+        """Return the setting that a platform declares as `name`; None: it is not set."""
+        value = getattr(self, name) if name in _FIELDS else self.options.get(name)
+        return None if value is None else str(value)
+
     def api_url(self, name: str, default: str) -> str:
         """Return the base address of `name` without a trailing slash."""
         return self.api_urls.get(name, default).rstrip("/")
@@ -160,7 +172,9 @@ SECRETS: Final = frozenset(
 )
 """Fields whose values are never shown."""
 
-_FIELDS: Final = {field.name: field for field in msgspec.structs.fields(Settings) if field.name != "api_urls"}
+_FIELDS: Final = {
+    field.name: field for field in msgspec.structs.fields(Settings) if field.name not in {"api_urls", "options"}
+}
 _SWITCHES: Final = {"yes": True, "on": True, "no": False, "off": False}
 """Spellings of a switch beside true, false, 1 and 0."""
 
@@ -191,7 +205,8 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     ):
         given |= _named_values(source, folder, faults)
     api_urls = {name.removesuffix("_api_url"): given.pop(name) for name in sorted(given) if name.endswith("_api_url")}
-    values: dict[str, Any] = {"api_urls": {name: str(url) for name, url in api_urls.items()}}
+    options = {name: str(given.pop(name)).strip() for name in sorted(given) if name not in _FIELDS}
+    values: dict[str, Any] = {"api_urls": {name: str(url) for name, url in api_urls.items()}, "options": options}
     for name, value in given.items():
         try:
             values[name] = _fit(name, value)
@@ -214,11 +229,12 @@ def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault]) 
         plain = name.removesuffix("_FILE")
         if not name.isupper():
             continue
-        if name.lower() in _FIELDS or _API_URL.match(name):
+        known = plain.lower() in _FIELDS or _OPTION.match(plain)
+        if name.lower() in _FIELDS or _API_URL.match(name) or _OPTION.match(name):
             found[name.lower()] = value
-        elif plain.lower() in _FIELDS and plain in set_here:
+        elif known and plain in set_here:
             faults.append(Fault(name, f"is set, and so is {plain}", "Unset one of them"))
-        elif plain.lower() in _FIELDS:
+        elif known:
             try:
                 text = (folder / Path(str(value)).expanduser()).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
@@ -254,7 +270,7 @@ def _toml_values(path: Path, faults: list[Fault]) -> dict[str, Any]:
         if (
             name in _FIELDS
             or name.removesuffix("_file") in _FIELDS
-            or (_API_URL.match(name.upper()) and name.islower())
+            or ((_API_URL.match(name.upper()) or _OPTION.match(name.upper())) and name.islower())
         ):
             known[name.upper()] = value
         else:

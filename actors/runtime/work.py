@@ -16,12 +16,15 @@ from typing import Any, Final, Generic, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from actors.runtime.cache import SharedCache
 from actors.runtime.clock import Clock
 from actors.runtime.db import Database
 from actors.runtime.http import Http
 from actors.runtime.ledger import Lease, Ledger, Tx
 from actors.runtime.log import get_logger
+from actors.runtime.means import Means
 from actors.runtime.objects import Objects
+from actors.runtime.quota import SharedQuota
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
 from contracts.codec import encode, follow, subject_of
@@ -71,6 +74,18 @@ class Services:
     http: Http
     tokens: Tokens
     announce: Announce
+
+    @property
+    def means(self) -> Means:
+        """What an adapter works with; quota and cache are shared by all replicas."""
+        return Means(
+            http=self.http,
+            settings=self.settings,
+            tokens=self.tokens,
+            clock=self.clock,
+            quota=SharedQuota(self.db, self.clock),
+            cache=SharedCache(self.db, self.clock),
+        )
 
     def unit(
         self, *, seed: str, correlation_id: CorrelationId, causation_id: EventId | None

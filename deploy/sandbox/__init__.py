@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.sandbox.server import API_URL_NAMES, build_app, running, serve
+from deploy.sandbox.server import api_urls, build_app, credentials, running, serve
 from deploy.sandbox.settings import SandboxSettings, load_sandbox_settings
 
-__all__ = ["API_URL_NAMES", "SandboxSettings", "build_app", "load_sandbox_settings", "running", "serve"]
+__all__ = ["SandboxSettings", "api_urls", "build_app", "credentials", "load_sandbox_settings", "running", "serve"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from contracts.errors import Reject
-from deploy.sandbox.server import API_URL_NAMES, serve
+from deploy.sandbox.server import api_urls, serve
 from deploy.sandbox.settings import load_sandbox_settings
 
 
@@ -19,7 +19,7 @@ from deploy.sandbox.settings import load_sandbox_settings
 @click.option("--samples", is_flag=True, help="List a few small items with different licences.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change a setting; may be repeated.")
 def main(folder: Path, host: str, port: int, *, samples: bool, changes: tuple[str, ...]) -> None:
-    """Imitate YouTube, Google sign-in, the Internet Archive and Wikimedia Commons on this machine.
+    """Imitate YouTube, Google sign-in, the Internet Archive, Wikimedia Commons and others on this machine.
 
     The first line on stdout is the address; the lines after it are the settings that point ettametta at it.
     """
@@ -27,8 +27,8 @@ def main(folder: Path, host: str, port: int, *, samples: bool, changes: tuple[st
     def ready(bound: int) -> None:
         address = f"http://{host}:{bound}"
         click.echo(address)
-        for name in API_URL_NAMES:
-            click.echo(f"{name.upper()}_API_URL={address}")
+        for name, url in api_urls(address).items():
+            click.echo(f"{name.upper()}_API_URL={url}")
 
     try:
         pairs = dict(change.split("=", 1) for change in changes)

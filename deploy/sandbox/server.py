@@ -16,9 +16,11 @@ from aiohttp.typedefs import Handler
 from yarl import URL
 
 from contracts.errors import Reject
+from deploy.sandbox import feeds
 from deploy.sandbox.admin import Admin
 from deploy.sandbox.context import Refused, Sandbox
 from deploy.sandbox.faults import Switchboard
+from deploy.sandbox.feeds._stage import Stage
 from deploy.sandbox.google_oauth import GoogleOauth
 from deploy.sandbox.groq import Groq
 from deploy.sandbox.internet_archive import InternetArchive
@@ -28,12 +30,33 @@ from deploy.sandbox.wikimedia_commons import WikimediaCommons
 from deploy.sandbox.youtube import Youtube
 from deploy.sandbox.youtube_access import YoutubeAccess
 
-__all__ = ["API_URL_NAMES", "build_app", "running", "serve"]
+__all__ = ["api_urls", "build_app", "credentials", "running", "serve"]
 
-API_URL_NAMES = ("google_accounts", "google_oauth", "groq", "internet_archive", "wikimedia_commons", "youtube")
-"""Settings whose `<NAME>_API_URL` is set to the sandbox's address to use it."""
+_AT_THE_ROOT = (
+    "google_accounts",
+    "google_oauth",
+    "groq",
+    "internet_archive",
+    "wikimedia_commons",
+    "youtube",
+    "youtube_www",
+)
 
 MOST_JSON_BYTES = 4 * 1024 * 1024
+
+
+def api_urls(address: str) -> dict[str, str]:
+    """Return the base addresses (`<NAME>_API_URL`, by lower-case name) that point every platform at the sandbox."""
+    address = address.rstrip("/")
+    return {
+        **dict.fromkeys(_AT_THE_ROOT, address),
+        **{name: f"{address}{feeds.path_of(name)}" for name in feeds.names()},
+    }
+
+
+def credentials() -> dict[str, str]:
+    """Return the settings, by lower-case name, that the imitated read-only platforms accept as credentials."""
+    return {key: value for name in feeds.names() for key, value in feeds.module(name).CREDENTIALS.items()}
 
 
 def build_app(
@@ -55,6 +78,8 @@ def build_app(
     groq = Groq(sandbox, switchboard)
     for platform in (oauth, Youtube(sandbox, switchboard, access), archive, commons, groq, admin):
         platform.add_routes(app.router)
+    for name in feeds.names():
+        feeds.module(name).FEED(Stage(name, feeds.path_of(name), sandbox, switchboard, app.router))
 
     async def start(_: web.Application) -> None:
         if samples:

@@ -24,7 +24,7 @@ from contracts.codec import decode, subject_of
 from contracts.errors import RateLimited, Retry
 from contracts.events import CandidateFound, CandidateSelected, Event, ScanCompleted, WorkRejected
 from contracts.platform import Candidate
-from deploy.sandbox import API_URL_NAMES, SandboxSettings, running
+from deploy.sandbox import SandboxSettings, api_urls, running
 from tests.stack import until
 
 PATIENCE_S = 20.0
@@ -39,8 +39,9 @@ class Place:
         self._settings_of = settings_of
 
     def settings(self, party: str) -> Settings:
-        urls = dict.fromkeys(API_URL_NAMES, self.url)
-        return msgspec.structs.replace(self._settings_of(party), api_urls=urls, contact="tests", destination="youtube")
+        return msgspec.structs.replace(
+            self._settings_of(party), api_urls=api_urls(self.url), contact="tests", destination="youtube"
+        )
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ async def upload(channel: Channel, account: AccountId, folder: Path) -> str:
     file = folder / "video.mp4"
     file.write_bytes(b"video" * 100)
     services = channel.services
-    adapter = youtube.YouTube(services.http, services.settings, services.tokens, services.clock)
+    adapter = youtube.YouTube(services.means)
     draft = Draft(marker="ett1", title="T", description="", privacy="public")
     checkpoint = await adapter.open_session(account, draft, size_bytes=500)
 

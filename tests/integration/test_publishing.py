@@ -525,7 +525,7 @@ async def test_memory_stays_flat(channel: Channel, tmp_path: Path, monkeypatch: 
     with file.open("wb") as out:
         out.truncate(96 * 1024 * 1024)
     services = channel.services
-    adapter = youtube.YouTube(services.http, services.settings, services.tokens, services.clock)
+    adapter = youtube.YouTube(services.means)
     draft = Draft(marker="ett1", title="Large", description="")
     checkpoint = await adapter.open_session(account, draft, size_bytes=file.stat().st_size)
 
@@ -546,7 +546,7 @@ async def test_a_session_elsewhere_is_not_trusted(channel: Channel, tmp_path: Pa
     """A forged session address gets the access token and the video."""
     account = await channel.connect()
     services = channel.services
-    adapter = youtube.YouTube(services.http, services.settings, services.tokens, services.clock)
+    adapter = youtube.YouTube(services.means)
     file = tmp_path / "video.mp4"
     file.write_bytes(b"x")
 

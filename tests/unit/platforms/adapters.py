@@ -2,31 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
 from aiohttp.test_utils import BaseTestServer
 
+from actors.runtime.cache import OwnCache
 from actors.runtime.clock import Clock
-from actors.runtime.http import Http, open_http
+from actors.runtime.http import open_http
+from actors.runtime.means import Means
+from actors.runtime.quota import OwnQuota
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
 
-__all__ = ["adapter_on"]
+__all__ = ["adapter_at", "adapter_on"]
 
 A = TypeVar("A")
 
 
 @asynccontextmanager
 async def adapter_on(
-    kind: Callable[[Http, Settings, Tokens, Clock], A], server: BaseTestServer, folder: Path
+    kind: Callable[[Means], A],
+    server: BaseTestServer,
+    folder: Path,
+    *,
+    options: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[A]:
-    """Make the adapter with the server as its platform. It has no tokens: keyless discovery asks for none."""
+    """Make the adapter with the server as its platform, see adapter_at."""
+    async with adapter_at(kind, str(server.make_url("")), folder, options=options, clock=clock) as adapter:
+        yield adapter
+
+
+@asynccontextmanager
+async def adapter_at(
+    kind: Callable[[Means], A],
+    url: str,
+    folder: Path,
+    *,
+    options: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[A]:
+    """Make the adapter with the address as its platform. It has no accounts; `options` are settings by name."""
     name = cast("str", __import__(kind.__module__, fromlist=["NAME"]).NAME)
+    clock = Clock() if clock is None else clock
+    options = options or {}
+    own = {key: value for key, value in options.items() if key in Settings.__struct_fields__}
     settings = Settings(
-        data_dir=folder, api_urls={name: str(server.make_url("")).rstrip("/")}, contact="me@example.org"
+        data_dir=folder,
+        api_urls={name: url.rstrip("/")},
+        contact="me@example.org",
+        options={key: value for key, value in options.items() if key not in own},
+        **own,  # type: ignore[arg-type]  # all such settings are texts
     )
-    async with open_http(settings, Clock()) as http:
-        yield kind(http, settings, cast("Tokens", None), Clock())
+    async with open_http(settings, clock) as http:
+        yield kind(
+            Means(
+                http=http,
+                settings=settings,
+                tokens=cast("Tokens", None),
+                clock=clock,
+                quota=OwnQuota(clock),
+                cache=OwnCache(),
+            )
+        )

@@ -10,14 +10,11 @@ from pathlib import Path
 import pytest
 
 from actors import platforms
-from actors.runtime.clock import Clock
-from actors.runtime.http import Http
-from actors.runtime.settings import Settings
-from actors.runtime.tokens import Tokens
+from actors.runtime.means import Means
 from contracts.errors import Reject
-from contracts.platform import Caps, Discovers, Limits, Measures, Publishes
+from contracts.platform import Caps, Discovers, Limits, Measures, Need, Publishes, Trends
 
-PROMISES = {"discover": Discovers, "publish": Publishes, "measure": Measures}
+PROMISES = {"discover": Discovers, "trends": Trends, "publish": Publishes, "measure": Measures}
 HERE = Path(__file__).parent
 
 
@@ -32,7 +29,16 @@ def test_module_has_the_shape(name: str) -> None:
     assert name == module.NAME
     assert isinstance(module.CAPS, Caps)
     assert isinstance(module.LIMITS, Limits)
-    assert module.CAPS.discover or module.CAPS.publish or module.CAPS.measure, "it can do nothing"
+    able = any(getattr(module.CAPS, cap) for cap in PROMISES)
+    assert able or module.CAPS.cannot, "it can do nothing, and does not say why"
+    seeing = module.CAPS.discover or module.CAPS.trends
+    assert bool(module.CAPS.sees) == seeing, "CAPS say what discovery sees where there is discovery"
+    assert seeing or module.CAPS.cannot, "there is no discovery, and CAPS do not say why"
+    assert not seeing or module.CAPS.costs, "CAPS say what discovery costs"
+    needs = platforms.needs_of(name)
+    assert all(isinstance(need, Need) and need.setting == need.setting.lower() for need in needs)
+    needful = [need for need in needs if not need.optional]
+    assert not (module.CAPS.keyless and needful), "it says that it needs no credential, and names one"
     for cap, protocol in PROMISES.items():
         for method in methods_of(protocol):
             own = getattr(module.ADAPTER, method, None)
@@ -62,11 +68,7 @@ def test_adapter_is_made_the_same_way(name: str) -> None:
     parameters = [
         p for p in inspect.signature(platforms.module(name).ADAPTER).parameters.values() if p.default is p.empty
     ]
-    assert [p.name for p in parameters] == ["http", "settings", "tokens", "clock"]
-    assert [p.annotation for p in parameters] in (
-        [Http, Settings, Tokens, Clock],
-        ["Http", "Settings", "Tokens", "Clock"],
-    )
+    assert [(p.name, p.annotation) for p in parameters] in ([("means", Means)], [("means", "Means")])
 
 
 def test_unknown_platform_is_named_with_the_known_ones() -> None:

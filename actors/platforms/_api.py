@@ -1,0 +1,298 @@
+"""Reading a platform: quota first, then kept answers, then one request; what the platform says is shared by all.
+
+A request is sent once. Whatever fails is told with the errors of `contracts.errors`; the delivery of the event
+decides about another try, so no adapter loops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from actors.runtime.cache import Kept
+from actors.runtime.http import Body, Params, Response, raise_for_status, retry_after
+from actors.runtime.log import get_logger
+from actors.runtime.means import Means
+from actors.runtime.quota import Bucket, Pause
+from contracts.errors import RateLimited, Reject, Retry
+
+__all__ = ["Api", "Rates", "absent", "count", "dig", "read_each"]
+
+DEADLINE_S: Final = 20.0
+BUSY: Final = timedelta(seconds=60)
+"""How long a platform is left alone that answers 429 and does not say how long."""
+LONGEST: Final = timedelta(days=1)
+ONCE: Final = timedelta(milliseconds=1)
+
+T = TypeVar("T")
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """Names of the headers in which a platform says how much is left, and how it writes the moment of more."""
+
+    remaining: str
+    reset: str
+    as_: Literal["seconds", "unix", "iso"]
+
+
+class Api:
+    """One platform's API for one adapter.
+
+    Args: name: of the adapter; base: (name, address), the address used where settings do not replace it;
+    what: the platform in words; buckets: quotas that every request spends one of; rates: its rate headers;
+    fault: reads a platform's own error answers, and returns the error to raise or None, which leaves it to the status.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        *,
+        name: str,
+        base: str,
+        what: str,
+        buckets: Sequence[Bucket] = (),
+        rates: Rates | None = None,
+        fault: Callable[[Response, datetime], Exception | None] | None = None,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._means = means
+        self._name = name
+        self._what = what
+        self._buckets = tuple(buckets)
+        self._rates = rates
+        self._fault = fault
+        self._deadline_s = deadline_s
+        self.base_url = means.settings.api_url(name, base)
+
+    async def get(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_params: Mapping[str, str] | None = None,
+        fresh_s: float = 0.0,
+        buckets: Sequence[Bucket] = (),
+        cost: int = 1,
+    ) -> Any:
+        """Return the decoded JSON of a GET.
+
+        Args: path: below the base address, or a whole address that begins with it; secret_params: credentials that
+        go into the address, kept out of keys and texts; fresh_s: seconds for which an earlier answer does;
+        buckets: quotas that this request spends `cost` of, beside those of the platform.
+        Raises: RateLimited (also while the platform is left alone), Retry, Reject.
+        """
+        return _json(
+            (
+                await self.fetch(
+                    path,
+                    params=params,
+                    headers=headers,
+                    secret_params=secret_params,
+                    fresh_s=fresh_s,
+                    buckets=buckets,
+                    cost=cost,
+                )
+            ),
+            self._what,
+        )
+
+    async def fetch(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_params: Mapping[str, str] | None = None,
+        fresh_s: float = 0.0,
+        buckets: Sequence[Bucket] = (),
+        cost: int = 1,
+    ) -> bytes:
+        """Return the body of a GET, kept or new. Arguments and errors: those of `get`."""
+        url = path if path.startswith(self.base_url) else f"{self.base_url}{path}"
+        key = _key(self._name, url, params)
+        kept = await self._means.cache.get(key) if fresh_s else None
+        now = self._means.clock.now()
+        if kept is not None and kept.fresh_until > now:
+            return kept.body
+        asked = dict(headers or {})
+        if kept is not None and kept.etag:
+            asked["If-None-Match"] = kept.etag
+        whole = [*(params.items() if isinstance(params, Mapping) else params or ()), *(secret_params or {}).items()]
+        answer = await self._send("GET", url, params=whole, headers=asked, buckets=buckets, cost=cost)
+        now = self._means.clock.now()
+        fresh_until = now + timedelta(seconds=fresh_s)
+        if answer.status == 304 and kept is not None:
+            await self._means.cache.put(key, msgspec.structs.replace(kept, fetched_at=now, fresh_until=fresh_until))
+            return kept.body
+        if fresh_s and answer.status == 200:
+            etag = answer.headers.get("ETag")
+            new = Kept(body=answer.body, etag=etag, fetched_at=now, fresh_until=fresh_until)
+            await self._means.cache.put(key, new)
+        return answer.body
+
+    async def post(
+        self,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Body | None = None,
+        buckets: Sequence[Bucket] = (),
+        cost: int = 1,
+    ) -> Any:
+        """Return the decoded JSON of a POST that only reads: a search, a token. Errors: those of `get`."""
+        answer = await self._send(
+            "POST",
+            f"{self.base_url}{path}",
+            params=params,
+            headers=headers or {},
+            json=json,
+            data=data,
+            buckets=buckets,
+            cost=cost,
+        )
+        return _json(answer.body, self._what)
+
+    async def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Params | None,
+        headers: Mapping[str, str],
+        buckets: Sequence[Bucket],
+        cost: int,
+        json: Any = None,
+        data: Body | None = None,
+    ) -> Response:
+        quota = self._means.quota
+        if (pause := await quota.paused(self._name)) is not None:
+            raise RateLimited(f"{self._what} is left alone: {pause.because}", until=pause.until)
+        for bucket in (*self._buckets, *buckets):
+            await quota.spend(self._name, bucket, cost)
+        answer = await self._means.http.request(
+            method, url, params=params, headers=headers, json=json, data=data, deadline_s=self._deadline_s
+        )
+        now = self._means.clock.now()
+        try:
+            self._raise(answer, now)
+        except RateLimited as limited:
+            await quota.pause(self._name, Pause(until=limited.until, because=str(limited)))
+            raise
+        if (until := self._spent(answer, now)) is not None:
+            because = "its rate headers say that nothing is left"
+            await quota.pause(self._name, Pause(until=until, because=because))
+        return answer
+
+    def _raise(self, answer: Response, now: datetime) -> None:
+        if answer.status == 304:
+            return
+        if self._fault is not None and (error := self._fault(answer, now)) is not None:
+            raise error
+        if answer.status in {429, 503} and retry_after(answer.headers, now=now) is None:
+            until = _reset(answer, self._rates, now) if answer.status == 429 else None
+            if until is not None or answer.status == 429:
+                raise RateLimited(f"{self._what} answered 429: too many requests", until=until or now + BUSY)
+        if answer.status in {401, 403}:
+            _refuse(answer, self._what, now)
+        raise_for_status(answer, what=self._what, now=now)
+
+    def _spent(self, answer: Response, now: datetime) -> datetime | None:
+        """Return when there is more, if the headers of a good answer say that nothing is left now."""
+        if self._rates is None:
+            return None
+        try:
+            left = float(answer.headers.get(self._rates.remaining, "1"))
+        except ValueError:
+            return None
+        return _reset(answer, self._rates, now) if left < 1 else None
+
+
+def _refuse(answer: Response, what: str, now: datetime) -> None:
+    try:
+        raise_for_status(answer, what=what, now=now)
+    except Reject as refused:
+        mend = "Check its credential: `ettametta doctor` names it"
+        raise Reject(refused.reason, mend=mend) from refused
+
+
+def _reset(answer: Response, rates: Rates | None, now: datetime) -> datetime | None:
+    told = answer.headers.get(rates.reset, "").strip() if rates is not None else ""
+    try:
+        if rates is None or not told:
+            return None
+        if rates.as_ == "iso":
+            until = datetime.fromisoformat(told)
+            until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
+        elif rates.as_ == "unix":
+            until = datetime.fromtimestamp(float(told), UTC)
+        else:
+            until = now + timedelta(seconds=float(told))
+    except (OverflowError, ValueError, OSError):
+        return None
+    return min(max(until, now + ONCE), now + LONGEST)
+
+
+def _key(name: str, url: str, params: Params | None) -> str:
+    pairs = sorted(params.items() if isinstance(params, Mapping) else params or ())
+    return hashlib.sha256(msgspec.json.encode((name, url, pairs))).hexdigest()
+
+
+def _json(body: bytes, what: str) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise Retry(f"{what} answered with something that is not JSON") from error
+
+
+def dig(answer: Any, *path: str, what: str) -> Any:
+    """Return what lies at `path` in nested objects. Raises: Retry if the answer has another shape."""
+    found = answer
+    for key in path:
+        if not isinstance(found, dict) or key not in found:
+            raise Retry(f"{what} answered in a shape that is not known here: there is no '{'.'.join(path)}'")
+        found = found[key]
+    return found
+
+
+def read_each(items: Any, kind: type[T], *, what: str) -> tuple[T, ...]:
+    """Read each item as `kind`, numbers in texts included; those that cannot be read are left out and logged.
+
+    Raises: Retry if `items` is no list, or if it has items and none can be read: the platform changed its answers.
+    """
+    if not isinstance(items, list):
+        raise Retry(f"{what} answered in a shape that is not known here: a list was expected")
+    read, faults = [], []
+    for item in items:
+        try:
+            read.append(msgspec.convert(item, kind, strict=False))
+        except msgspec.ValidationError as error:
+            faults.append(str(error))
+    if faults:
+        get_logger().warning("discovery.items_left_out", what=what, count=len(faults), because=faults[0])
+        if not read:
+            raise Retry(f"{what} answered {len(faults)} items in a shape that is not known here: {faults[0]}")
+    return tuple(read)
+
+
+def count(told: object) -> int | None:
+    """Return a count that is written as a number or as digits; None: anything else, negative numbers included."""
+    if isinstance(told, bool):
+        return None
+    if isinstance(told, int):
+        return told if 0 <= told < 2**63 else None
+    text = told.strip() if isinstance(told, str) else ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def absent(counts: Mapping[str, int | None], because: Mapping[str, str] | str) -> dict[str, str]:
+    """Return the reason for each count that is None."""
+    named: Iterable[str] = (name for name, value in counts.items() if value is None)
+    return {name: because if isinstance(because, str) else because.get(name, "not in the answer") for name in named}
