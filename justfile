@@ -48,6 +48,7 @@ check:
     ruff format --check .
     mypy
     python -m deploy.schema --check
+    python -m deploy.platform_table --check
     python -m deploy.natsconf | diff - nats.conf
     pytest -q tests/unit/test_imports.py
 
@@ -62,6 +63,11 @@ bench:
     python -m benchmarks.bus
     python -m benchmarks.render
 
+# How well ranking foresees growth, on tables of trending videos
+[group("test")]
+backtest *tables:
+    python -m benchmarks.backtest {{ tables }}
+
 # Put code into its form
 [group("change")]
 format:
@@ -73,6 +79,11 @@ format:
 schema:
     python -m deploy.schema
     python -m deploy.natsconf > nats.conf
+
+# Write the table of docs/platforms.md from what the platforms' files say
+[group("change")]
+platforms:
+    python -m deploy.platform_table --write
 
 # Draw docs/effects.md and its pictures anew
 [group("change")]

@@ -12,7 +12,7 @@ import io
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 from contracts.errors import EttamettaError
 from contracts.platform import Privacy
 
-__all__ = ["SECRETS", "Fault", "Settings", "SettingsInvalid", "load_settings"]
+__all__ = ["SECRETS", "Fault", "Settings", "SettingsInvalid", "load_settings", "unread_names"]
 
 _PLACEHOLDER = re.compile(
     r"^(|your[_-].*|.*[_-]here|changeme|change[_-]me|placeholder|todo|xxx+|<.*>|\.\.\.)$", re.IGNORECASE
@@ -219,6 +219,25 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     if faults:
         raise SettingsInvalid(tuple(faults))
     return Settings(**values)
+
+
+def unread_names(declared: Collection[str], folder: Path | None = None) -> tuple[tuple[str, str], ...]:
+    """Return each name in `.env` that nothing reads, with the known name that is closest ("" where none is close).
+
+    declared: settings that platforms declare, lower case. SANDBOX_* is for the sandbox.
+    """
+    known = {*(name.upper() for name in _FIELDS), *(name.upper() for name in declared)}
+    found = []
+    for name in _dotenv_values((Path() if folder is None else folder).absolute() / ".env", []):
+        plain = name.removesuffix("_FILE")
+        if (
+            name.isupper()
+            and not {name, plain} & known
+            and not _API_URL.match(name)
+            and not name.startswith("SANDBOX_")
+        ):
+            found.append((name, next(iter(difflib.get_close_matches(name, known, n=1)), "")))
+    return tuple(found)
 
 
 def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault]) -> dict[str, Any]:

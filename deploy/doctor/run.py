@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from actors import platforms
 from actors.runtime.settings import SECRETS, Settings, SettingsInvalid
-from deploy.doctor import credentials, gpu, machine, services
+from deploy.doctor import credentials, discovery, gpu, machine, services
 from deploy.doctor.check import Check, wrong
 
 __all__ = ["DEADLINE_S", "diagnose", "exit_code", "render"]
@@ -53,6 +54,8 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
         "PUBLIC_URL": lambda: credentials.check_public_url(settings),
         "DESTINATION": lambda: credentials.check_destination(settings),
         "credentials": lambda: credentials.check_credentials(settings),
+        "discovery": lambda: discovery.check_discovery(settings),
+        ".env": discovery.check_names,
         "base addresses": lambda: credentials.check_overrides(settings),
         "codecs": machine.check_codecs,
         "font": lambda: machine.check_font(settings),
@@ -121,6 +124,8 @@ def _apart(work: Callable[[], T]) -> Callable[[], Awaitable[T]]:
 def _secret_texts(settings: Settings) -> tuple[str, ...]:
     """Return what must not be shown: secrets, and the passwords within addresses."""
     values = [str(value) for name, value in msgspec.structs.asdict(settings).items() if name in SECRETS and value]
+    open_ = {need.setting for name in platforms.names() for need in platforms.needs_of(name) if not need.secret}
+    values += [value for name, value in settings.options.items() if name not in open_]
     passwords = [urlsplit(value).password for value in values if "://" in value]
     return tuple(sorted({text for text in (*values, *passwords) if text}, key=len, reverse=True))
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors import platforms
 from actors.renderer.devices import TRIALS, Devices, Found, nvidia_present
 from actors.renderer.job import FontFile
 from actors.renderer.text import fonts
@@ -28,8 +29,10 @@ from deploy.doctor.credentials import (
     check_overrides,
     check_public_url,
 )
+from deploy.doctor.discovery import check_discovery, check_names
 from deploy.doctor.gpu import check_gpu, nvidia_driver
 from deploy.doctor.services import check_media, check_nats, check_postgres
+from deploy.platform_table import row_of
 from tests.stack import ROOT
 
 GIB = 1 << 30
@@ -77,7 +80,7 @@ async def test_a_fresh_install_can_work(tmp_path: Path) -> None:
     assert {
         "NATS", "PostgreSQL", "MEDIA_URL", "DATA_DIR", "secret key", "PUBLIC_URL", "DESTINATION", "youtube", "codecs",
         "font", "fonts", "gpu", "narration", "alignment", "yt-dlp", "time zones", "telemetry", "stack",
-        "internet_archive",
+        "watch internet_archive",
     } <= set(found)  # fmt: skip
     assert exit_code(checks) == 0, render(checks)
     assert found["NATS"].detail.startswith("embedded, nats-server")
@@ -222,6 +225,30 @@ def test_groq_says_what_is_done_without_it_and_which_models_with_it(tmp_path: Pa
     assert found["Groq"].state == "ok"
     assert "qwen/qwen3.8-27b writes, whisper-large-v3-turbo transcribes" in found["Groq"].detail
     assert "gsk_real" not in found["Groq"].detail
+
+
+def test_every_platform_says_what_it_finds_or_why_not(tmp_path: Path) -> None:
+    """If it fails, nobody learns why a platform is never asked."""
+    checks = check_discovery(settings_in(tmp_path))
+    assert [check.name for check in checks] == [f"watch {name}" for name in platforms.names()]
+    for check in checks:
+        name = check.name.removeprefix("watch ")
+        needs = [need.setting.upper() for need in platforms.lacking(name, Settings())]
+        assert check.state == ("missing" if needs or row_of(name).finds == "nothing" else "ok")
+        assert check.detail
+        assert all(need in check.detail and need in check.mend for need in needs)
+        assert not check.stops_work
+
+
+def test_names_in_dotenv_that_nothing_reads_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A credential with a typing error in its name is silently not there."""
+    monkeypatch.chdir(tmp_path)
+    lines = ["GROQ_API_KEYS=a", "GROQ_API_KEY=b", "YOUTUBE_API_URL=http://127.0.0.1:1", "FROBNICATE=1", "SANDBOX_X=1"]
+    (tmp_path / ".env").write_text("\n".join([*lines, "SECRET_KEY_FILE=x"]))
+    found = {check.name: check for check in check_names()}
+    assert set(found) == {"GROQ_API_KEYS", "FROBNICATE"}
+    assert found["GROQ_API_KEYS"].mend == "did you mean GROQ_API_KEY?"
+    assert "remove" in found["FROBNICATE"].mend
 
 
 def test_credentials_said_to_be_unused_are_unused() -> None:
