@@ -68,7 +68,7 @@ def test_the_wheel_holds_the_whole_program(wheel: zipfile.ZipFile) -> None:
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:
     """If it fails, the command or the licence is missing after installation."""
     info = f"ettametta-{PROJECT['project']['version']}.dist-info"
-    assert b"ettametta = deploy.cli:main" in wheel.read(f"{info}/entry_points.txt")
+    assert b"ettametta = deploy.__main__:run" in wheel.read(f"{info}/entry_points.txt")
     assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
     assert b"License-Expression: Apache-2.0" in wheel.read(f"{info}/METADATA")
 
