@@ -29,6 +29,7 @@ from actors.runtime.untrusted import (
     MAX_SIDE_PX,
     MAX_STREAMS,
     bounded,
+    demuxed,
     open_local,
     pixel_aspect,
     refuse_expansion,
@@ -153,7 +154,7 @@ def _probe_container(container: InputContainer, size_bytes: int) -> Probe:
     shown = _Shown(video)
     heard = False
     read_bytes = 0
-    for count, packet in enumerate(container.demux([video] if audio is None else [video, audio])):
+    for count, packet in enumerate(demuxed(container, *([video] if audio is None else [video, audio]))):
         if count > _MAX_PACKETS:
             raise Reject(f"the file holds more than {_MAX_PACKETS // 1_000_000} million packets", mend="cut it first")
         read_bytes += packet.size

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from msgspec import Struct
 
 from actors.runtime import isolate
-from actors.runtime.untrusted import DEMUXERS, bounded, open_local
+from actors.runtime.untrusted import DEMUXERS, bounded, demuxed, open_local
 from contracts.errors import Reject
 from contracts.media import Probe
 
@@ -117,7 +117,7 @@ def _audio_frames(container: InputContainer, index: int) -> Iterator[AudioFrame]
     if not isinstance(stream, AudioStream):
         raise Reject("the sound of the video is not where it was")
     bounded(stream)
-    for packet in container.demux(stream):
+    for packet in demuxed(container, stream):
         try:
             frames = packet.decode()
         except av.error.MemoryError:

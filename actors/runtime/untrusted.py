@@ -9,15 +9,18 @@ Its bounds are settings. The command puts them into its environment; the process
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
@@ -33,6 +36,7 @@ __all__ = [
     "SOUND_DEMUXERS",
     "STILL_KINDS",
     "bounded",
+    "demuxed",
     "open_local",
     "pixel_aspect",
     "refuse_expansion",
@@ -54,6 +58,9 @@ DECODERS: Final = (
 """Decoders that are used, as libavcodec spells them."""
 STILL_KINDS: Final = ("PNG", "JPEG", "WEBP")
 """Pictures that are read, as Pillow spells them."""
+
+
+S = TypeVar("S", bound=Stream)
 
 
 def _setting(name: str, default: int) -> int:
@@ -104,6 +111,17 @@ def bounded(stream: VideoStream | AudioStream, *, threads: int = 1) -> None:
     context.options = {"codec_whitelist": context.codec.name, "max_pixels": str(MAX_PIXELS)}
     context.thread_count = threads
     context.thread_type = "AUTO"
+
+
+def demuxed(container: InputContainer, *streams: S) -> Iterator[Packet[S]]:
+    """Yield the packets of `streams`, and at the end an empty one for each.
+
+    Where a damaged file brings up a further stream while it is read, PyAV 18.1 raises IndexError after the last packet.
+    """
+    try:
+        yield from cast("Iterator[Packet[S]]", container.demux(*streams))
+    except IndexError:
+        return
 
 
 def refuse_expansion(read_bytes: int, size_bytes: int) -> None:

@@ -25,9 +25,12 @@ from actors.renderer.source.media import Tally
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from deploy.cli import main
+from tests.hostile_media import examine, seeds
 from tests.renderer_media import plan_of
 
 NAMES = ("MEDIA_MAX_DURATION_S", "MEDIA_MAX_SIDE_PX", "MEDIA_MAX_PIXELS", "MEDIA_MAX_STREAMS")
+
+TS_PACKET_BYTES = 188
 
 
 def film(path: Path, *, sound: str = "aac", tracks: int = 1) -> Path:
@@ -129,3 +132,16 @@ def test_the_defaults_are_those_of_the_settings() -> None:
         text=True,
     ).stdout.split()
     assert said == [Settings().media_environment[name] for name in NAMES]
+
+
+def test_stream_that_appears_while_reading_is_no_fault_of_ours(tmp_path: Path) -> None:
+    """One flipped bit in a transport stream ends as a traceback."""
+    (file,) = (path for path in seeds(tmp_path) if path.name == "mpeg2.ts")
+    data = file.read_bytes()
+    for packet in range(len(data) // TS_PACKET_BYTES - 40, len(data) // TS_PACKET_BYTES):
+        changed = bytearray(data)
+        changed[packet * TS_PACKET_BYTES + 2] ^= 0x08  # the packet's id: of a stream that no table names
+        file.write_bytes(bytes(changed))
+        probed, decoded = examine(file)
+        assert len(probed) < 300
+        assert len(decoded) < 300

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from actors.runtime.damage import Tally, refuse_damage, why
-from actors.runtime.untrusted import DEMUXERS, MAX_SIDE_PX, SOUND_DEMUXERS, open_local, refuse_expansion
+from actors.runtime.untrusted import DEMUXERS, MAX_SIDE_PX, SOUND_DEMUXERS, demuxed, open_local, refuse_expansion
 from contracts.errors import Reject
 
 __all__ = ["MAX_SIDE_PX", "Tally", "decoded", "opened", "packets", "refuse_damage", "why"]
@@ -73,7 +73,7 @@ def packets(container: InputContainer, stream: VideoStream | AudioStream, tally:
     size_bytes, read_bytes = container.size, 0
     for _ in range(_DEMUX_ERRORS_MAX):
         try:
-            for packet in container.demux(stream):
+            for packet in demuxed(container, stream):
                 if packet.size:
                     read_bytes += packet.size
                     refuse_expansion(read_bytes, size_bytes)
