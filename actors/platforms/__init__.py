@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -57,5 +58,11 @@ def needs_of(name: str) -> tuple[Need, ...]:
 
 
 def lacking(name: str, settings: Settings) -> tuple[Need, ...]:
-    """Return the settings that platform `name` cannot discover without and that are not set."""
+    """Return the settings that platform `name` cannot discover without and that are not set.
+
+    A platform that can be asked in more than one way says it itself, with a function `lacking`.
+    """
+    own: Callable[[Settings], tuple[Need, ...]] | None = getattr(module(name), "lacking", None)
+    if own is not None:
+        return own(settings)
     return tuple(need for need in needs_of(name) if not need.optional and not settings.option(need.setting))

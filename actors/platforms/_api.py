@@ -87,20 +87,17 @@ class Api:
         buckets: quotas that this request spends `cost` of, beside those of the platform.
         Raises: RateLimited (also while the platform is left alone), Retry, Reject.
         """
-        return _json(
-            (
-                await self.fetch(
-                    path,
-                    params=params,
-                    headers=headers,
-                    secret_params=secret_params,
-                    fresh_s=fresh_s,
-                    buckets=buckets,
-                    cost=cost,
-                )
-            ),
-            self._what,
+        body = await self.fetch(
+            path,
+            params=params,
+            headers=headers,
+            secret_params=secret_params,
+            fresh_s=fresh_s,
+            buckets=buckets,
+            cost=cost,
+            accept=lambda got: _json(got, self._what),
         )
+        return _json(body, self._what)
 
     async def fetch(
         self,
@@ -112,8 +109,12 @@ class Api:
         fresh_s: float = 0.0,
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
+        accept: Callable[[bytes], object] | None = None,
     ) -> bytes:
-        """Return the body of a GET, kept or new. Arguments and errors: those of `get`."""
+        """Return the body of a GET, kept or new. Other arguments and errors: those of `get`.
+
+        accept: raises if a body cannot be read; such a one is not kept.
+        """
         url = path if path.startswith(self.base_url) else f"{self.base_url}{path}"
         key = _key(self._name, url, params)
         kept = await self._means.cache.get(key) if fresh_s else None
@@ -130,6 +131,8 @@ class Api:
         if answer.status == 304 and kept is not None:
             await self._means.cache.put(key, msgspec.structs.replace(kept, fetched_at=now, fresh_until=fresh_until))
             return kept.body
+        if accept is not None:
+            accept(answer.body)
         if fresh_s and answer.status == 200:
             etag = answer.headers.get("ETag")
             new = Kept(body=answer.body, etag=etag, fetched_at=now, fresh_until=fresh_until)

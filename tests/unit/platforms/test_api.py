@@ -90,6 +90,16 @@ async def test_kept_answer_is_used_and_then_confirmed(tmp_path: Path) -> None:
             await there.api.get("/x", params={"q": "2"}, fresh_s=60)
 
 
+async def test_cut_off_answer_is_not_kept(tmp_path: Path) -> None:
+    """One broken answer would fail every scan for as long as good ones are kept."""
+    async with somewhere(tmp_path, HandClock()) as (platform, there):
+        platform.body = b'{"n": '
+        with pytest.raises(Retry):
+            await there.api.get("/x", fresh_s=60)
+        platform.body = b'{"n": 1}'
+        assert await there.api.get("/x", fresh_s=60) == {"n": 1}
+
+
 async def test_secrets_are_in_no_key_and_no_text(tmp_path: Path) -> None:
     """A key in an error text ends up in logs and pages."""
     async with somewhere(tmp_path, HandClock()) as (platform, there):
