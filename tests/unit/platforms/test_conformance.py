@@ -55,7 +55,7 @@ def test_module_has_the_shape(name: str) -> None:
 def test_module_can_be_read(name: str) -> None:
     """Without its sources and their date nobody can tell whether a platform module is still right."""
     module = importlib.import_module(f"actors.platforms.{name}")
-    assert re.search(r"\bread 20\d\d-\d\d-\d\d", module.__doc__ or ""), "its header says when its documents were read"
+    assert re.search(r"\bread\s20\d\d-\d\d-\d\d", module.__doc__ or ""), "its header says when its documents were read"
     source = inspect.getsource(module)
     assert source.rstrip().splitlines()[-1].startswith("ADAPTER = ")
     assert len(source.splitlines()) <= 400, "it is longer than 400 lines"
