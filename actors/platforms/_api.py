@@ -6,6 +6,7 @@ decides about another try, so no adapter loops.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -80,28 +81,22 @@ class Api:
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
     ) -> Any:
-        """Return the decoded JSON of a GET.
-
-        Args: path: below the base address, or a whole address that begins with it; secret_params: credentials that
-        go into the address, kept out of keys and texts; fresh_s: seconds for which an earlier answer does;
-        buckets: quotas that this request spends `cost` of, beside those of the platform.
-        Raises: RateLimited (also while the platform is left alone), Retry, Reject.
-        """
-        body = await self.fetch(
+        """Return the decoded JSON of a GET. Arguments and errors: those of `read`."""
+        return await self.read_json(
             path,
+            lambda answer, _: answer,
             params=params,
             headers=headers,
             secret_params=secret_params,
             fresh_s=fresh_s,
             buckets=buckets,
             cost=cost,
-            accept=lambda got: _json(got, self._what),
         )
-        return _json(body, self._what)
 
-    async def fetch(
+    async def read_json(
         self,
         path: str,
+        parse: Callable[[Any, datetime], T],
         *,
         params: Params | None = None,
         headers: Mapping[str, str] | None = None,
@@ -109,35 +104,63 @@ class Api:
         fresh_s: float = 0.0,
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
-        accept: Callable[[bytes], object] | None = None,
-    ) -> bytes:
-        """Return the body of a GET, kept or new. Other arguments and errors: those of `get`.
+    ) -> T:
+        """Return what `parse` makes of decoded JSON; otherwise as `read`."""
+        return await self.read(
+            path,
+            lambda body, at: parse(_json(body, self._what), at),
+            params=params,
+            headers=headers,
+            secret_params=secret_params,
+            fresh_s=fresh_s,
+            buckets=buckets,
+            cost=cost,
+        )
 
-        accept: raises if a body cannot be read; such a one is not kept.
+    async def read(
+        self,
+        path: str,
+        parse: Callable[[bytes, datetime], T],
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        secret_params: Mapping[str, str] | None = None,
+        fresh_s: float = 0.0,
+        buckets: Sequence[Bucket] = (),
+        cost: int = 1,
+        in_thread: bool = False,
+    ) -> T:
+        """Return what `parse` makes of the body of a GET and of the moment at which it was fetched, aware UTC.
+
+        Counts of a kept answer belong to that moment. A body that `parse` refuses is not kept.
+        Args: path: below the base address, or a whole address that begins with it; secret_params: credentials that
+        go into the address, kept out of keys and texts; fresh_s: seconds for which an earlier answer does;
+        buckets: quotas that this request spends `cost` of, beside those of the platform; in_thread: parse beside the
+        event loop, for what takes long.
+        Raises: RateLimited (also while the platform is left alone), Retry, Reject.
         """
         url = path if path.startswith(self.base_url) else f"{self.base_url}{path}"
         key = _key(self._name, url, params)
-        kept = await self._means.cache.get(key) if fresh_s else None
-        now = self._means.clock.now()
-        if kept is not None and kept.fresh_until > now:
-            return kept.body
+        cache, clock = self._means.cache, self._means.clock
+        kept = await cache.get(key) if fresh_s else None
+        if kept is not None and kept.fresh_until > clock.now():
+            return await _parsed(parse, kept.body, kept.fetched_at, in_thread=in_thread)
         asked = dict(headers or {})
         if kept is not None and kept.etag:
             asked["If-None-Match"] = kept.etag
         whole = [*(params.items() if isinstance(params, Mapping) else params or ()), *(secret_params or {}).items()]
         answer = await self._send("GET", url, params=whole, headers=asked, buckets=buckets, cost=cost)
-        now = self._means.clock.now()
-        fresh_until = now + timedelta(seconds=fresh_s)
-        if answer.status == 304 and kept is not None:
-            await self._means.cache.put(key, msgspec.structs.replace(kept, fetched_at=now, fresh_until=fresh_until))
-            return kept.body
-        if accept is not None:
-            accept(answer.body)
-        if fresh_s and answer.status == 200:
-            etag = answer.headers.get("ETag")
-            new = Kept(body=answer.body, etag=etag, fetched_at=now, fresh_until=fresh_until)
-            await self._means.cache.put(key, new)
-        return answer.body
+        now = clock.now()
+        body, etag = answer.body, answer.headers.get("ETag")
+        if answer.status == 304:
+            if kept is None:
+                raise Retry(f"{self._what} answered 304 to a question without an ETag")
+            body, etag = kept.body, kept.etag
+        found = await _parsed(parse, body, now, in_thread=in_thread)
+        if fresh_s:
+            until = now + timedelta(seconds=fresh_s)
+            await cache.put(key, Kept(body=body, etag=etag, fetched_at=now, fresh_until=until))
+        return found
 
     async def post(
         self,
@@ -241,6 +264,10 @@ def _reset(answer: Response, rates: Rates | None, now: datetime) -> datetime | N
     except (OverflowError, ValueError, OSError):
         return None
     return min(max(until, now + ONCE), now + LONGEST)
+
+
+async def _parsed(parse: Callable[[bytes, datetime], T], body: bytes, at: datetime, *, in_thread: bool) -> T:
+    return await asyncio.to_thread(parse, body, at) if in_thread else parse(body, at)
 
 
 def _key(name: str, url: str, params: Params | None) -> str:

@@ -121,7 +121,7 @@ class Graph(Api):
         super().__init__(means, name=name, base=base, what=what, buckets=buckets, fault=fault)
         self._token = token
 
-    async def read(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+    async def ask(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """Return the object at `path`. Raises: RateLimited, Retry, Reject (GraphRefused where Meta gave a number)."""
         token = self._means.settings.option(self._token.setting)
         if not token:
@@ -149,7 +149,7 @@ class Graph(Api):
         found: list[T] = []
         after = ""
         for _ in range(most_pages):
-            answer = await self.read(path, {**params, **({"after": after} if after else {})})
+            answer = await self.ask(path, {**params, **({"after": after} if after else {})})
             data = answer.get("data")
             if not isinstance(data, list):
                 raise Retry(f"{self._what} answered in a shape that is not known here: there is no 'data'")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Final
 
-__all__ = ["clean", "parse_moment", "plain_text"]
+__all__ = ["clean", "id_text", "parse_moment", "plain_text"]
 
 MAX_HTML_CHARS: Final = 100_000
 _BREAKS: Final = frozenset(
@@ -51,6 +51,11 @@ def plain_text(html: str, *, max_chars: int) -> str:
     stripper.close()
     lines = (" ".join(line.split()) for line in _without_controls("".join(stripper.parts)).split("\n"))
     return "\n".join(line for line in lines if line)[:max_chars].rstrip()
+
+
+def id_text(told: object, *, max_chars: int = 200) -> str | None:
+    """Return an id that is written as a text of printable characters; None: it is anything else."""
+    return told if isinstance(told, str) and 0 < len(told) <= max_chars and told.isprintable() else None
 
 
 def parse_moment(text: object) -> datetime | None:

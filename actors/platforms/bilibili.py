@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import count, dig, read_each
+from actors.platforms._api import Api, count, dig, read_each
 from actors.platforms._posts import (
     as_dict,
     from_unix,
@@ -29,7 +29,6 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
 from actors.platforms._text import clean
 from actors.platforms._words import has_words
 from actors.runtime.http import Response
@@ -176,7 +175,7 @@ class Bilibili:
 
     def __init__(self, means: Means) -> None:
         self._settings = means.settings
-        self._api = ReadingApi(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), fault=fault)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), fault=fault)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Reject unless it was turned on; Retry, RateLimited."""

@@ -33,7 +33,6 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
 from actors.platforms._text import clean, parse_moment
 from actors.runtime.http import Response
 from actors.runtime.means import Means
@@ -223,9 +222,7 @@ class Bluesky:
         handle = means.settings.option("bluesky_handle") or ""
         self._session = bool(handle or means.settings.option("bluesky_app_password"))
         base = SESSION_URL if self._session else PUBLIC_URL
-        self._api = ReadingApi(
-            means, name=NAME, base=base, what=WHAT, buckets=(REQUESTS,), rates=RATES, fault=self._refused
-        )
+        self._api = Api(means, name=NAME, base=base, what=WHAT, buckets=(REQUESTS,), rates=RATES, fault=self._refused)
         self._door = Api(
             means, name=NAME, base=SESSION_URL, what="Bluesky's sign-in", buckets=(SESSIONS,), fault=self._shut
         )

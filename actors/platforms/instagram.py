@@ -184,7 +184,7 @@ class Instagram:
         """
         user_id = self._user_id()
         path = f"/{user_id}/recently_searched_hashtags"
-        answer = await self._graph.read(path, {"fields": "id,name", "limit": str(MOST_HASHTAGS)})
+        answer = await self._graph.ask(path, {"fields": "id,name", "limit": str(MOST_HASHTAGS)})
         searched = parse_searched(answer.get("data"))
         key = f"{NAME}:hashtag:{hashtag}"
         kept = await self._cache.get(key)
@@ -207,7 +207,7 @@ class Instagram:
 
     async def _look_up(self, hashtag: str, user_id: str) -> str | None:
         try:
-            answer = await self._graph.read("/ig_hashtag_search", {"user_id": user_id, "q": hashtag})
+            answer = await self._graph.ask("/ig_hashtag_search", {"user_id": user_id, "q": hashtag})
         except GraphRefused as refused:
             if refused.code == _NO_SUCH_HASHTAG:
                 return None

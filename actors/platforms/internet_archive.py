@@ -1,7 +1,8 @@
 """Internet Archive: discovery of moving images that state a Creative Commons licence.
 
 Docs: https://archive.org/developers/metadata-schema/ and https://archive.org/advancedsearch.php, read 2026-11-23.
-Auth: none. Limits: none stated; 429 and 503 carry Retry-After; deep paging ends at about 10,000 results.
+Auth: none. Limits: none stated; 429 and 503 carry Retry-After; deep paging ends at about 10,000 results. Answers of
+the search are kept for 10 minutes; 4 items are asked for at a time.
 Units: `size` bytes and `length` seconds or H:MM:SS, both as strings; `downloads` is the count of views or downloads
 for ever; dates are UTC. Any metadata value may be a string or a list of strings. Descriptions are HTML.
 """
@@ -14,10 +15,12 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 from msgspec import Struct
 
+from actors.platforms._api import Api
+from actors.platforms._reading import words_of
 from actors.platforms._text import clean, parse_moment, plain_text
-from actors.runtime.http import raise_for_status
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry
@@ -51,7 +54,7 @@ LIMITS: Final = Limits(page_size=PAGE_SIZE)
 
 BASE_URL: Final = "https://archive.org"
 PARALLEL: Final = 4
-DEADLINE_S: Final = 20.0
+FRESH_S: Final = 600.0
 PREFERRED_BYTES: Final = 400_000_000
 PREFERRED_HEIGHT_PX: Final = 1080
 _FIELDS: Final = ("identifier", "downloads")
@@ -105,7 +108,8 @@ def query_for(niche: str) -> str:
 
 def parse_hits(answer: Any) -> tuple[Hit, ...]:
     """Read an advancedsearch answer. Raises: Retry if it is none; the search reports its own faults with status 200."""
-    docs = answer.get("response", {}).get("docs") if isinstance(answer, dict) else None
+    response = answer.get("response") if isinstance(answer, dict) else None
+    docs = response.get("docs") if isinstance(response, dict) else None
     if not isinstance(docs, list):
         told = clean(str(answer.get("error", "")), max_chars=200) if isinstance(answer, dict) else ""
         raise Retry(f"the Internet Archive search gave no result list{': ' if told else ''}{told}")
@@ -268,9 +272,7 @@ class InternetArchive:
     """Finds moving images by words; what the week liked most comes first."""
 
     def __init__(self, means: Means) -> None:
-        self._http = means.http
-        self._clock = means.clock
-        self._base_url = means.settings.api_url(NAME, BASE_URL)
+        self._api = Api(means, name=NAME, base=BASE_URL, what="the Internet Archive")
         self._turns = asyncio.Semaphore(PARALLEL)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
@@ -278,9 +280,9 @@ class InternetArchive:
 
         Raises: Retry, RateLimited, Reject.
         """
-        hits = await self._search(query, limit)
+        hits = await self._search(words_of(query), limit)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._item(hit)) for hit in hits]
+            tasks = [group.create_task(self._item(hit, seen_at)) for hit, seen_at in hits]
         results = [task.result() for task in tasks]
         found = tuple(result for result in results if isinstance(result, Candidate))
         faults = [result for result in results if isinstance(result, Exception)]
@@ -290,15 +292,14 @@ class InternetArchive:
                 raise faults[0]
         return found
 
-    async def _search(self, query: str, limit: int) -> tuple[Hit, ...]:
-        if not query.split():
-            raise Reject("there are no words to search for", mend="name a niche")
-        hits: dict[str, Hit] = {}
+    async def _search(self, query: str, limit: int) -> tuple[tuple[Hit, datetime], ...]:
+        """Return the lines of the answer, each with the moment at which it was fetched."""
+        hits: dict[str, tuple[Hit, datetime]] = {}
         for page in range(1, -(-limit // PAGE_SIZE) + 1):
             rows = min(limit, PAGE_SIZE)
-            answer = await self._http.request(
-                "GET",
-                f"{self._base_url}/advancedsearch.php",
+            batch, seen_at = await self._api.read_json(
+                "/advancedsearch.php",
+                lambda answer, at: (parse_hits(answer), at),
                 params=[
                     ("q", query_for(query)),
                     *(("fl[]", field) for field in _FIELDS),
@@ -308,26 +309,24 @@ class InternetArchive:
                     ("page", str(page)),
                     ("output", "json"),
                 ],
-                deadline_s=DEADLINE_S,
+                fresh_s=FRESH_S,
             )
-            raise_for_status(answer, what="the Internet Archive search", now=self._clock.now())
-            batch = parse_hits(answer.json())
-            hits |= {hit.identifier: hit for hit in batch}
+            hits |= {hit.identifier: (hit, seen_at) for hit in batch}
             if len(batch) < rows:
                 break
         return tuple(hits.values())[:limit]
 
-    async def _item(self, hit: Hit) -> Candidate | Retry | RateLimited | Reject | None:
+    async def _item(self, hit: Hit, seen_at: datetime) -> Candidate | Retry | RateLimited | Reject | None:
+        """Return the item with the downloads that the search told, as of the moment at which it told them."""
         async with self._turns:
             try:
-                answer = await self._http.request(
-                    "GET", f"{self._base_url}/metadata/{quote(hit.identifier, safe='')}", deadline_s=DEADLINE_S
+                found = await self._api.read_json(
+                    f"/metadata/{quote(hit.identifier, safe='')}",
+                    lambda answer, at: parse_item(answer, downloads=hit.downloads, base_url=self._api.base_url, at=at),
                 )
-                now = self._clock.now()
-                raise_for_status(answer, what=f"the Internet Archive's item {hit.identifier}", now=now)
-                return parse_item(answer.json(), downloads=hit.downloads, base_url=self._base_url, at=now)
             except (Retry, RateLimited, Reject) as error:
                 return error
+        return None if found is None else msgspec.structs.replace(found, observed_at=seen_at)
 
 
 ADAPTER = InternetArchive

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import Rates, count, read_each
+from actors.platforms._api import Api, Rates, count, read_each
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -29,7 +29,6 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
 from actors.platforms._text import clean, parse_moment, plain_text
 from actors.platforms._words import hashtag_of
 from actors.runtime.means import Means
@@ -227,7 +226,7 @@ class Mastodon:
     def __init__(self, means: Means) -> None:
         self._told = means.settings.option("mastodon_server")
         host = (self._told or SERVER).strip().removeprefix("https://").rstrip("/")
-        self._api = ReadingApi(means, name=NAME, base=f"https://{host}", what=WHAT, buckets=(REQUESTS,), rates=RATES)
+        self._api = Api(means, name=NAME, base=f"https://{host}", what=WHAT, buckets=(REQUESTS,), rates=RATES)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""

@@ -34,8 +34,7 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
-from actors.platforms._text import clean
+from actors.platforms._text import clean, id_text
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
 from actors.runtime.settings import Settings
@@ -163,7 +162,7 @@ def parse_post(post: Post, *, at: datetime) -> Candidate | None:
         title=title,
         description=clean(post.selftext, max_chars=5000) if isinstance(post.selftext, str) else "",
         creator=author,
-        creator_id=post.author_fullname if isinstance(post.author_fullname, str) else None,
+        creator_id=id_text(post.author_fullname),
         tags=_tags(post),
         published_at=from_unix(post.created_utc),
         duration_us=length_us(own.get("duration")),
@@ -207,7 +206,7 @@ class Reddit:
         self._clock = means.clock
         self._headers = {"User-Agent": user_agent(means.settings)}
         fault = refusal_of(WHAT, mend=_MEND)
-        self._api = ReadingApi(
+        self._api = Api(
             means, name=NAME, base=BASE_URL, what="the Reddit search", buckets=(REQUESTS,), rates=RATES, fault=fault
         )
         self._door = Api(means, name=NAME, base=TOKEN_URL, what="Reddit's sign-in of applications", fault=fault)

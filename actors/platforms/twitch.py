@@ -31,8 +31,7 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
-from actors.platforms._text import clean, parse_moment
+from actors.platforms._text import clean, id_text, parse_moment
 from actors.runtime.http import Response
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
@@ -148,7 +147,7 @@ def parse_clip(clip: Clip, *, tags: tuple[str, ...], at: datetime) -> Candidate 
         url=page,
         title=title,
         creator=author or None,
-        creator_id=clip.broadcaster_id if isinstance(clip.broadcaster_id, str) else None,
+        creator_id=id_text(clip.broadcaster_id),
         tags=tags,
         published_at=parse_moment(clip.created_at),
         duration_us=length_us(clip.duration),
@@ -172,9 +171,7 @@ class Twitch:
         self._settings = means.settings
         self._clock = means.clock
         fault = refusal_of(WHAT, mend=_MEND)
-        self._api = ReadingApi(
-            means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), rates=RATES, fault=fault
-        )
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), rates=RATES, fault=fault)
         self._door = Api(means, name=NAME, base=TOKEN_URL, what="Twitch's sign-in of applications", fault=_shut)
         self._client = means.settings.option("twitch_client_id") or ""
         self._token = AppToken(means, of=(NAME, self._client), ask=self._grant)

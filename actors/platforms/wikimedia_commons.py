@@ -3,7 +3,7 @@
 Docs: https://www.mediawiki.org/wiki/API:Search, API:Imageinfo, API:Continue, API:Etiquette, Extension:CommonsMetadata,
 read 2026-11-23.
 Auth: none, but a User-Agent with a contact. Limits: 50 results an answer with extended metadata; requests in
-series; `maxlag` and 429 say when to come back; faults come with status 200.
+series; `maxlag` and 429 say when to come back; faults come with status 200. Answers are kept for 10 minutes.
 Units: `size` bytes, `duration` seconds (float), times UTC. Extended metadata values are HTML. `timestamp` is when the
 present version of the file was uploaded.
 """
@@ -15,8 +15,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
+from actors.platforms._api import Api
+from actors.platforms._reading import words_of
 from actors.platforms._text import clean, parse_moment, plain_text
-from actors.runtime.http import Response, raise_for_status, retry_after
+from actors.runtime.http import Response, retry_after
 from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.ids import item_id
@@ -47,7 +51,8 @@ PAGE_SIZE: Final = 50
 LIMITS: Final = Limits(page_size=PAGE_SIZE)
 
 BASE_URL: Final = "https://commons.wikimedia.org"
-DEADLINE_S: Final = 20.0
+WHAT: Final = "Wikimedia Commons"
+FRESH_S: Final = 600.0
 MAX_LAG_S: Final = 5
 LAG_WAIT_S: Final = 5.0
 MOST_ROUNDS: Final = 40
@@ -79,9 +84,10 @@ def query_for(niche: str) -> str:
 
 def merge_pages(known: Mapping[int, Page], answer: Any) -> dict[int, Page]:
     """Add the pages of one answer to those of earlier rounds: a later round may bring what a page lacked."""
-    pages = answer.get("query", {}).get("pages", []) if isinstance(answer, dict) else []
+    query = answer.get("query") if isinstance(answer, dict) else None
+    pages = query.get("pages") if isinstance(query, dict) else None
     merged = dict(known)
-    for page in pages.values() if isinstance(pages, dict) else pages:
+    for page in pages.values() if isinstance(pages, dict) else pages if isinstance(pages, list) else ():
         if isinstance(page, dict) and isinstance(page.get("pageid"), int):
             merged[page["pageid"]] = {**merged.get(page["pageid"], {}), **page}
     return merged
@@ -150,18 +156,28 @@ def parse_rights(info: Mapping[str, Any], *, title: str, page_url: str, at: date
     )
 
 
-def raise_for_fault(response: Response, answer: Any, *, now: datetime) -> None:
-    """Raise if an answer with status 200 holds a fault. Raises: RateLimited, Retry, Reject."""
-    fault = answer.get("error") if isinstance(answer, dict) else None
+def parse_answer(answer: Any) -> Page:
+    """Return a whole answer. Raises: Retry if it is none; no result is an answer without `query`."""
+    if not isinstance(answer, dict) or not ("query" in answer or "batchcomplete" in answer):
+        raise Retry(f"{WHAT} answered in a shape that is not known here")
+    return answer
+
+
+def fault_of(response: Response, now: datetime) -> Exception | None:
+    """Return the error that an answer with status 200 holds; None: it holds none."""
+    try:
+        answer = msgspec.json.decode(response.body)
+    except msgspec.DecodeError:
+        return None
+    fault = answer.get("error") if isinstance(answer, dict) and response.status == 200 else None
     if not isinstance(fault, dict):
-        return
+        return None
     code = str(fault.get("code", ""))
-    text = f"Wikimedia Commons answered {code}: {clean(str(fault.get('info', '')), max_chars=200)}"
+    text = f"{WHAT} answered {code}: {clean(str(fault.get('info', '')), max_chars=200)}"
     if code in _BUSY or code.startswith("internal_api_error"):
-        if (until := retry_after(response.headers, now=now)) is not None:
-            raise RateLimited(text, until=until)
-        raise Retry(text, delay_s=LAG_WAIT_S)
-    raise Reject(text)
+        until = retry_after(response.headers, now=now)
+        return Retry(text, delay_s=LAG_WAIT_S) if until is None else RateLimited(text, until=until)
+    return Reject(text)
 
 
 def _first_of(page: Page, key: str) -> dict[str, Any]:
@@ -218,10 +234,9 @@ class WikimediaCommons:
     """Finds video files by words, in the order of the site's own search."""
 
     def __init__(self, means: Means) -> None:
-        self._http = means.http
         self._clock = means.clock
-        self._base_url = means.settings.api_url(NAME, BASE_URL)
-        means.http.limit_host(self._base_url, parallel=1)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, fault=fault_of)
+        means.http.limit_host(self._api.base_url, parallel=1)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
@@ -231,7 +246,7 @@ class WikimediaCommons:
             "formatversion": "2",
             "maxlag": str(MAX_LAG_S),
             "generator": "search",
-            "gsrsearch": query_for(query),
+            "gsrsearch": query_for(words_of(query)),
             "gsrnamespace": "6",
             "gsrlimit": str(min(limit, PAGE_SIZE)),
             "prop": "imageinfo|videoinfo",
@@ -243,24 +258,17 @@ class WikimediaCommons:
         pages: dict[int, Page] = {}
         further: dict[str, str] = {}
         for _ in range(MOST_ROUNDS):
-            answer = await self._ask(params | further)
+            answer = await self._api.read_json(
+                "/w/api.php", lambda told, _at: parse_answer(told), params=params | further, fresh_s=FRESH_S
+            )
             pages = merge_pages(pages, answer)
-            further = {key: str(value) for key, value in answer.get("continue", {}).items()}
+            told = answer.get("continue")
+            further = {key: str(value) for key, value in told.items()} if isinstance(told, dict) else {}
             if not further or ("batchcomplete" in answer and len(pages) >= limit):
                 break
         ranked = sorted(pages.values(), key=lambda page: (page.get("index", len(pages)), page["pageid"]))
         now = self._clock.now()
         return tuple(found for page in ranked if (found := parse_page(page, at=now)) is not None)[:limit]
-
-    async def _ask(self, params: Mapping[str, str]) -> dict[str, Any]:
-        response = await self._http.request("GET", f"{self._base_url}/w/api.php", params=params, deadline_s=DEADLINE_S)
-        now = self._clock.now()
-        raise_for_status(response, what="the Wikimedia Commons search", now=now)
-        answer = response.json()
-        raise_for_fault(response, answer, now=now)
-        if not isinstance(answer, dict):
-            raise Retry("Wikimedia Commons answered with something that is no object")
-        return answer
 
 
 ADAPTER = WikimediaCommons

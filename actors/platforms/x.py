@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, read_each
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -34,8 +34,7 @@ from actors.platforms._posts import (
     web_address,
     words_of,
 )
-from actors.platforms._reading import ReadingApi
-from actors.platforms._text import clean, parse_moment
+from actors.platforms._text import clean, id_text, parse_moment
 from actors.runtime.http import Response
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
@@ -149,7 +148,7 @@ def parse_post(
     if kinds & _REPOSTS or (attached and video is None) or not post.id.isdigit():
         return None
     video = video or {}
-    creator_id = post.author_id if isinstance(post.author_id, str) else None
+    creator_id = id_text(post.author_id)
     name = names.get(creator_id or "")
     author = name if isinstance(name, str) and re.fullmatch(r"\w{1,50}", name) else None
     page = f"https://x.com/{author or 'i'}/status/{post.id}"
@@ -247,9 +246,7 @@ class X:
 
     def __init__(self, means: Means) -> None:
         self._settings = means.settings
-        self._api = ReadingApi(
-            means, name=NAME, base=BASE_URL, what=WHAT, buckets=(SEARCHES,), rates=RATES, fault=fault
-        )
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(SEARCHES,), rates=RATES, fault=fault)
         self._fields = "post.fields"
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:

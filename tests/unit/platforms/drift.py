@@ -50,4 +50,4 @@ def assert_withstands(answer: Any, parse: Callable[[Any], tuple[Candidate | Topi
         for one in found:
             again = msgspec.json.decode(msgspec.json.encode(one), type=type(one))
             assert again == one, words
-            assert "\x00" not in repr(one), words
+            assert "\\x00" not in repr(one), words

@@ -21,9 +21,11 @@ from actors.platforms.internet_archive import (
     parse_length,
     query_for,
 )
+from actors.runtime.clock import Clock
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
 from tests.unit.platforms.adapters import adapter_on
+from tests.unit.platforms.imitated import HandClock
 from tests.unit.platforms.recorded import recorded
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -227,9 +229,11 @@ class Archive:
 
 
 @asynccontextmanager
-async def archive(folder: Path, identifiers: list[str]) -> AsyncIterator[tuple[Archive, InternetArchive]]:
+async def archive(
+    folder: Path, identifiers: list[str], *, clock: Clock | None = None
+) -> AsyncIterator[tuple[Archive, InternetArchive]]:
     site = Archive(identifiers)
-    async with TestServer(site.app) as server, adapter_on(InternetArchive, server, folder) as adapter:
+    async with TestServer(site.app) as server, adapter_on(InternetArchive, server, folder, clock=clock) as adapter:
         yield site, adapter
 
 
@@ -269,3 +273,41 @@ async def test_no_words_are_rejected(tmp_path: Path) -> None:
         with pytest.raises(Reject, match="no words"):
             await adapter.discover("  ", limit=5)
         assert await adapter.discover("deep sea", limit=5) == ()
+
+
+async def test_search_is_kept_for_ten_minutes_with_its_moment(tmp_path: Path) -> None:
+    """Downloads that are dated anew look like a video that stands still."""
+    clock = HandClock()
+    async with archive(tmp_path, ["a"], clock=clock) as (site, adapter):
+        began = clock.now()
+        clock.turn(minutes=9)
+        first = await adapter.discover("deep sea", limit=5)
+        assert first[0].observed_at == clock.now()
+        clock.turn(minutes=9)
+        (again,) = await adapter.discover("deep sea", limit=5)
+        assert again.observed_at == first[0].observed_at > began
+        assert again.rights.read_at == clock.now(), "the licence was read anew"
+        assert len(site.searches) == 1
+
+
+async def test_archive_that_asks_for_peace_gets_it(tmp_path: Path) -> None:
+    """An answer of 429 to one item means all of them, and the searches too."""
+    clock = HandClock()
+    async with archive(tmp_path, ["a"], clock=clock) as (site, adapter):
+        site.status["a"] = 429
+        with pytest.raises(RateLimited) as caught:
+            await adapter.discover("deep sea", limit=5)
+        assert (caught.value.until - clock.now()).total_seconds() == 30
+        with pytest.raises(RateLimited):
+            await adapter.discover("volcano", limit=5)
+        assert len(site.searches) == 1
+        clock.turn(seconds=31)
+        site.status.clear()
+        assert await adapter.discover("volcano", limit=5)
+
+
+@pytest.mark.parametrize("reply", [{"response": []}, {"response": {"docs": {}}}, {"response": None}, 7])
+def test_search_in_another_shape_is_tried_later(reply: Any) -> None:
+    """A changed answer must not crash the scanner, nor pass for an empty one."""
+    with pytest.raises(Retry):
+        parse_hits(reply)

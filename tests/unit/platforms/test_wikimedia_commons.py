@@ -237,3 +237,41 @@ async def test_faults_with_status_200_are_named(
     async with commons(tmp_path, fault) as (_, adapter):
         with pytest.raises(kind, match=f"{code}: Waiting"):
             await adapter.discover("deep sea", limit=3)
+
+
+async def test_answers_are_kept_and_faults_are_not(tmp_path: Path) -> None:
+    """A busy moment that is kept for ten minutes hides every candidate that long."""
+    fault = {"error": {"code": "readonly", "info": "Waiting"}}
+    good = {"batchcomplete": True, "query": {"pages": [page(7)]}}
+    async with commons(tmp_path, fault, good) as (site, adapter):
+        with pytest.raises(Retry):
+            await adapter.discover("deep sea", limit=3)
+        first = await adapter.discover("deep sea", limit=3)
+        assert await adapter.discover("deep sea", limit=3)
+        assert len(first) == 1
+        assert len(site.asked) == 2
+
+
+async def test_wait_that_is_asked_for_is_kept(tmp_path: Path) -> None:
+    """A maxlag answer names the seconds; asking on in spite of it is against the site's rules."""
+    fault = web.json_response({"error": {"code": "maxlag", "info": "Waiting"}}, headers={"Retry-After": "5"})
+    async with commons(tmp_path, fault) as (site, adapter):
+        for words in ("deep sea", "volcano"):
+            with pytest.raises(RateLimited):
+                await adapter.discover(words, limit=3)
+        assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("reply", [{"query": []}, {"query": {"pages": 7}}, {"continue": 7, "query": {"pages": [7]}}])
+async def test_strange_pages_are_left_out(tmp_path: Path, reply: Any) -> None:
+    """A field that changes its type must not crash the scanner."""
+    async with commons(tmp_path, reply) as (_, adapter):
+        assert await adapter.discover("deep sea", limit=3) == ()
+
+
+@pytest.mark.parametrize("reply", [{}, [], {"warnings": {}}])
+async def test_answer_in_another_shape_is_tried_later(tmp_path: Path, reply: Any) -> None:
+    """An answer without result and without its end must not pass for an empty one."""
+    async with commons(tmp_path, reply) as (_, adapter):
+        with pytest.raises(Retry, match="not known here"):
+            await adapter.discover("deep sea", limit=3)
