@@ -14,7 +14,15 @@ import msgspec
 from actors.runtime.http import Response, raise_for_status, retry_after
 from contracts.errors import RateLimited, Reject, Retry
 
-__all__ = ["MENDS", "PERMISSION_REASONS", "next_quota_day", "parse_reason", "raise_for_answer"]
+__all__ = [
+    "MENDS",
+    "PERMISSION_REASONS",
+    "QuotaSpent",
+    "fault_of",
+    "next_quota_day",
+    "parse_reason",
+    "raise_for_answer",
+]
 
 PACIFIC: Final = ZoneInfo("America/Los_Angeles")
 SOON: Final = timedelta(seconds=60)
@@ -34,6 +42,10 @@ MENDS: Final = {
     "authenticatedUserNotChannel": "Make a channel for the account at https://www.youtube.com/create_channel",
     "mediaBodyRequired": "Render the video again",
 }
+
+
+class QuotaSpent(RateLimited):
+    """YouTube says that the project's quota of the day is spent, whatever was counted here."""
 
 
 def parse_reason(answer: Response) -> tuple[str, str]:
@@ -60,7 +72,7 @@ def raise_for_answer(answer: Response, *, what: str, now: datetime) -> None:
     reason, message = parse_reason(answer)
     text = f"{what}: YouTube says {reason or answer.status}: {message}" if message else f"{what}: HTTP {answer.status}"
     if reason in _QUOTA_REASONS:
-        raise RateLimited(f"{what}: the API project's quota of the day is spent", until=next_quota_day(now))
+        raise QuotaSpent(f"{what}: the API project's quota of the day is spent", until=next_quota_day(now))
     if reason == "uploadLimitExceeded":
         raise RateLimited(f"{what}: the channel's upload limit of the day is reached", until=now + CHANNEL_PAUSE)
     if reason in _BUSY_REASONS:
@@ -69,3 +81,19 @@ def raise_for_answer(answer: Response, *, what: str, now: datetime) -> None:
         raise Reject(text, mend=MENDS.get(reason, ""))
     raise_for_status(answer, what=what, now=now)
     raise Retry(text)
+
+
+def fault_of(answer: Response, now: datetime) -> RateLimited | Reject | None:
+    """Read YouTube's own reason in an error answer to a search; None: the status alone tells."""
+    reason, message = parse_reason(answer)
+    if answer.status < 400 or not reason:
+        return None
+    if reason in _QUOTA_REASONS:
+        return QuotaSpent("YouTube's search: the API project's quota of the day is spent", until=next_quota_day(now))
+    if reason in _BUSY_REASONS:
+        until = retry_after(answer.headers, now=now) or now + SOON
+        return RateLimited(f"YouTube's search: YouTube says {reason}", until=until)
+    if reason in {"keyInvalid", "accessNotConfigured"} or "API key" in message:
+        mend = "Check YOUTUBE_API_KEY, and that the YouTube Data API v3 is switched on for its project"
+        return Reject("YouTube does not take the API key", mend=mend)
+    return None

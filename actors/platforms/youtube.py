@@ -1,11 +1,11 @@
-"""YouTube: one resumable upload per post, statistics of own videos.
+"""YouTube: discovery of Shorts and long videos, one resumable upload per post, statistics of own videos.
 
-Docs: YouTube Data API v3 reference (videos, channels, playlistItems), "Resumable Uploads", "Quota Calculator", and
-"Using OAuth 2.0 for Web Server Applications", read 2026-11-23.
-Auth: OAuth 2.0, Google; scopes youtube.upload and youtube.readonly.
+Docs: YouTube Data API v3 reference (search, videos, channels, playlistItems), "Resumable Uploads", "Quota Calculator",
+and "Using OAuth 2.0 for Web Server Applications", read 2026-11-23.
+Auth: an API key for discovery; OAuth 2.0, Google, for the rest; scopes youtube.upload and youtube.readonly.
 Limits: title 100 characters, description 5,000 bytes, tags 500 characters (commas count, a tag with a space counts two
-more), 256 GB or 12 hours, 50 ids per videos.list. Quota per project and day, reset at midnight Pacific: 100 uploads,
-10,000 units for the rest (1 per list call). Uploads of projects without an audit are locked private.
+more), 256 GB or 12 hours, 50 ids per videos.list. Quota per project and day, reset at midnight Pacific: 100 searches,
+100 uploads, 10,000 units for the rest (1 per list call). Uploads of projects without an audit are locked private.
 Units: 64-bit counters are strings; times are RFC 3339 UTC.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,21 +21,36 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.platforms._google_upload import deadline_of, send_rest
+from actors.platforms._youtube_drafts import (
+    DESCRIPTION_BYTES,
+    MAX_BYTES,
+    MAX_DURATION_US,
+    TAGS_CHARS,
+    TITLE_CHARS,
+    check_draft,
+    plain,
+    tags_chars,
+    video_resource,
+)
 from actors.platforms._youtube_errors import MENDS, PERMISSION_REASONS, parse_reason, raise_for_answer
+from actors.platforms._youtube_search import ABSENT, SOURCES, Form, Search, searches, units
 from actors.runtime.http import Http, Response
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
 from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
-from contracts.platform import Caps, Draft, Limits, Metrics, RemotePost, UploadCheckpoint
+from contracts.platform import Candidate, Caps, Discovers, Draft, Limits, Metrics, Need, RemotePost, UploadCheckpoint
 
 __all__ = [
     "ADAPTER",
     "CAPS",
     "LIMITS",
     "NAME",
+    "NEEDS",
     "OAUTH",
+    "RATION",
+    "SOURCES",
     "YouTube",
     "check_draft",
     "identify",
@@ -47,12 +62,23 @@ __all__ = [
 ]
 
 NAME: Final = "youtube"
-CAPS: Final = Caps(publish=True, measure=True, cannot="discovery is not built yet")
-TITLE_CHARS: Final = 100
-DESCRIPTION_BYTES: Final = 5000
-TAGS_CHARS: Final = 500
-MAX_BYTES: Final = 274_877_906_944
-MAX_DURATION_US: Final = 12 * 3600 * 1_000_000
+CAPS: Final = Caps(
+    discover=True,
+    publish=True,
+    measure=True,
+    licence_known=True,
+    sees="videos of the last 30 days by words, Shorts (`youtube:shorts`) and long ones (`youtube:long`); "
+    "views, likes, comments; never a file to use",
+    costs="1 of 100 searches a day for 50 videos, rationed over the watched niches, and 1 of 10,000 units",
+)
+NEEDS: Final = (
+    Need(
+        setting="youtube_api_key",
+        means="An API key for the YouTube Data API v3, made in the Google Cloud console under Credentials",
+    ),
+)
+RATION: Final = searches
+"""The quota that scans on a schedule share."""
 PAGE_SIZE: Final = 50
 LIMITS: Final = Limits(
     title_chars=TITLE_CHARS,
@@ -81,67 +107,7 @@ OAUTH: Final = OAuthClient(
 
 BASE_URL: Final = "https://www.googleapis.com"
 WATCH_URL: Final = "https://www.youtube.com"
-CATEGORY_ID: Final = "22"
 FIND_PAGES: Final = 40
-
-_ABSENT: Final = {
-    "views": "YouTube gave no view count for this video",
-    "likes": "YouTube gave no like count: the owner hides it or ratings are off",
-    "comments": "YouTube gave no comment count: comments are off",
-    "shares": "YouTube's statistics have no share count",
-}
-
-
-def check_draft(draft: Draft, *, size_bytes: int, duration_us: int | None = None) -> None:
-    """Check a draft against the exact limits before anything is sent. Raises: Reject, naming the first fault."""
-    if not draft.title.strip():
-        raise Reject("the title is empty", mend="Give a title")
-    if len(draft.title) > TITLE_CHARS:
-        raise Reject(f"the title has {len(draft.title)} characters", mend=f"YouTube takes {TITLE_CHARS}")
-    described = len(draft.description.encode())
-    if described > DESCRIPTION_BYTES:
-        raise Reject(f"the description has {described} bytes", mend=f"YouTube takes {DESCRIPTION_BYTES}")
-    for what, text in (("title", draft.title), ("description", draft.description), ("tags", "".join(draft.tags))):
-        if "<" in text or ">" in text:
-            raise Reject(f"the {what} has < or >", mend="YouTube refuses both: leave them out")
-    tagged = tags_chars(_tags_of(draft))
-    if tagged > TAGS_CHARS:
-        raise Reject(f"the tags have {tagged} characters together", mend=f"YouTube takes {TAGS_CHARS}")
-    if draft.publish_at is not None and draft.privacy != "private":
-        raise Reject(
-            f"a post cannot be both scheduled and {draft.privacy}",
-            mend="Leave out the time, or use privacy private: YouTube makes it public at the time",
-        )
-    if not 0 < size_bytes <= MAX_BYTES:
-        raise Reject(f"the file has {size_bytes} bytes", mend=f"YouTube takes 1 to {MAX_BYTES}")
-    if duration_us is not None and duration_us > MAX_DURATION_US:
-        raise Reject(f"the video is {duration_us / 3_600_000_000:.1f} hours long", mend="YouTube takes 12 hours")
-
-
-def tags_chars(tags: tuple[str, ...]) -> int:
-    """Count tags as YouTube does: commas between them, two quotes around a tag that has a space."""
-    return sum(len(tag) + 2 * (" " in tag) for tag in tags) + max(0, len(tags) - 1)
-
-
-def video_resource(draft: Draft) -> dict[str, Any]:
-    """Return the body of videos.insert. Everything that has a default which could surprise is said."""
-    status: dict[str, Any] = {
-        "privacyStatus": draft.privacy,
-        "selfDeclaredMadeForKids": False,
-        "containsSyntheticMedia": draft.synthetic,
-        "embeddable": True,
-        "license": "youtube",
-        "publicStatsViewable": True,
-    }
-    if draft.publish_at is not None:
-        status["publishAt"] = draft.publish_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    snippet = {
-        "title": draft.title,
-        "description": draft.description,
-        "tags": list(_tags_of(draft)),
-        "categoryId": CATEGORY_ID,
-    }
-    return {"snippet": snippet, "status": status}
 
 
 def parse_post(video: Any, *, watch_url: str = WATCH_URL) -> RemotePost:
@@ -166,7 +132,7 @@ def parse_metrics(video: Any) -> Metrics:
         "comments": _count(told.get("commentCount")),
         "shares": None,
     }
-    return Metrics(**counts, absent={name: _ABSENT[name] for name, count in counts.items() if count is None})
+    return Metrics(**counts, absent={name: ABSENT[name] for name, count in counts.items() if count is None})
 
 
 def parse_channel(answer: Any) -> tuple[Identity, str | None]:
@@ -194,16 +160,6 @@ async def identify(http: Http, settings: Settings, access_token: str, *, now: da
     return parse_channel(answer.json())[0]
 
 
-def _tags_of(draft: Draft) -> tuple[str, ...]:
-    """Return the tags with the marker first: it is what finds the video again."""
-    return tuple(dict.fromkeys((draft.marker, *(tag for tag in draft.tags if tag.strip()))))
-
-
-def _plain(text: str) -> str:
-    """Put typographic quotation marks where < and > are: YouTube refuses those two characters."""
-    return text.replace("<", "\u2039").replace(">", "\u203a")
-
-
 def _count(told: Any) -> int | None:
     return int(told) if isinstance(told, str | int) and str(told).isascii() and str(told).isdigit() else None
 
@@ -216,8 +172,19 @@ def _moment(told: Any) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
+class _Source:
+    """Only Shorts, or only long videos."""
+
+    def __init__(self, search: Search, form: Form) -> None:
+        self._search = search
+        self._form = form
+
+    async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
+        return await self._search.find(query, limit=limit, form=self._form)
+
+
 class YouTube:
-    """Publishes and measures videos of connected channels."""
+    """Finds videos of anybody; publishes and measures those of connected channels."""
 
     chunk_bytes: int | None = 8 * 1024 * 1024
     """Bytes per request; None: the whole file in one."""
@@ -228,13 +195,24 @@ class YouTube:
         self._clock = means.clock
         self._base_url = means.settings.api_url(NAME, BASE_URL)
         self._watch_url = means.settings.api_url("youtube_www", WATCH_URL)
+        self._quota = means.quota
+        self._units = units(means.settings)
+        self._search = Search(means)
+
+    async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
+        """Return at most `limit` videos of both kinds. Raises: Retry, RateLimited, Reject."""
+        return await self._search.find(query, limit=limit)
+
+    def source(self, name: str) -> Discovers:
+        """Return what discovers in one of `SOURCES` alone."""
+        return _Source(self._search, "shorts" if name == "shorts" else "long")
 
     async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
         """Open an upload session; without bytes it makes no video.
 
         Raises: Reject (draft or account), RateLimited (quota, upload limit), AuthExpired, Retry.
         """
-        draft = msgspec.structs.replace(draft, title=_plain(draft.title), description=_plain(draft.description))
+        draft = msgspec.structs.replace(draft, title=plain(draft.title), description=plain(draft.description))
         check_draft(draft, size_bytes=size_bytes)
         body = msgspec.json.encode(video_resource(draft))
 
@@ -338,6 +316,8 @@ class YouTube:
     async def _get(
         self, account: AccountId, resource: str, params: dict[str, str], *, missing_ok: bool = False
     ) -> dict[str, Any]:
+        await self._quota.spend(NAME, self._units)
+
         async def get(token: str) -> Response:
             return await self._http.request(
                 "GET",

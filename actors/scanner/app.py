@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from actors.runtime.app import ActorApp
+from actors.runtime.app import ActorApp, Ticker
 from actors.scanner.handle import handle
+from actors.scanner.schedule import watch_due
+from actors.scanner.trends import trends_due
 from contracts.events import ScanRequested
 
 __all__ = ["APP"]
 
-APP = ActorApp(name="scanner", handlers={ScanRequested: handle})
+APP = ActorApp(
+    name="scanner",
+    handlers={ScanRequested: handle},
+    tickers=(
+        Ticker(name="scanner.watch_due", every_s=5.0, run=watch_due),
+        Ticker(name="scanner.trends_due", every_s=60.0, run=trends_due),
+    ),
+)

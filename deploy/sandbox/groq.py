@@ -1,15 +1,15 @@
-"""Groq, as the sandbox plays it: chat completions with structured output, and transcriptions with word times.
+"""Groq, as the sandbox plays it: chat completions with structured output, transcriptions with word times, models.
 
 Docs: console.groq.com/docs (API reference, structured outputs, speech to text, errors, deprecations; read 2026-11).
-Bearer key. It neither reads nor hears: what it answers is made up, in the shape that was asked for, or is what the
-settings `groq_said` and `groq_heard` hold.
+Bearer key. It hears nothing and reads only works that it is asked to vote on, see votes; all else that it answers is
+made up, in the shape that was asked for, or is what the settings `groq_said` and `groq_heard` hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Final
@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from deploy.sandbox.context import Refused, Sandbox
 from deploy.sandbox.faults import FaultKind, Handler, Switchboard, fault_of
+from deploy.sandbox.votes import voted
 
 __all__ = ["Chat", "Groq", "Sound", "made_up", "schema_fault"]
 
@@ -87,7 +88,7 @@ class Sound(Struct, frozen=True, kw_only=True):
 
 
 class Groq:
-    """The two calls."""
+    """The three calls."""
 
     def __init__(self, sandbox: Sandbox, switchboard: Switchboard) -> None:
         self._sandbox = sandbox
@@ -99,6 +100,7 @@ class Groq:
             return self._switchboard.guard(place, handler, refusal=refusal, own=frozenset(own))
 
         router.add_post("/openai/v1/chat/completions", guard("groq.chat", self._chat, "malformed", "cut_off"))
+        router.add_get("/openai/v1/models", guard("groq.models", self._models))
         router.add_post("/openai/v1/audio/transcriptions", guard("groq.transcriptions", self._transcribe))
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
@@ -116,7 +118,7 @@ class Groq:
         most = asked.get("max_completion_tokens", 1024)
         if not isinstance(most, int) or most < 1:
             raise _bad("'max_completion_tokens' : value must be an integer of at least 1")
-        said = self._said(asked.get("response_format") or {"type": "text"})
+        said = self._said(asked.get("response_format") or {"type": "text"}, messages)
         fault, finish = fault_of(request, "malformed", "cut_off"), "stop"
         if fault is not None and fault.kind == "malformed":
             said = f"Sure! Here is the JSON you asked for:\n{said}"
@@ -153,7 +155,24 @@ class Groq:
         }
         return web.json_response(body, headers=self._limits(prompt + answer))
 
-    def _said(self, wanted: Mapping[str, Any]) -> str:
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        self._check_key(request)
+        data = [
+            {
+                "id": name,
+                "object": "model",
+                "created": 1_750_000_000,
+                "owned_by": name.partition("/")[0] if "/" in name else "Groq",
+                "active": True,
+                "context_window": 131_072 if name in CHAT_MODELS else 448,
+                "public_apps": None,
+                "max_completion_tokens": 65_536 if name in CHAT_MODELS else 448,
+            }
+            for name in CHAT_MODELS + SPEECH_MODELS
+        ]
+        return web.json_response({"object": "list", "data": data}, headers=self._limits(0))
+
+    def _said(self, wanted: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> str:
         """Return what the model says. Raises: Refused if the wanted shape is none."""
         kind = wanted.get("type")
         if kind not in {"text", "json_object", "json_schema"}:
@@ -168,6 +187,8 @@ class Groq:
                 raise _bad(f"invalid JSON schema for response_format: '{named['name']}': {fault}")
         if self._sandbox.settings.groq_said:
             return self._sandbox.settings.groq_said
+        if (votes := voted(messages, schema, obeys=self._sandbox.settings.groq_obeys)) is not None:
+            return votes
         return "Made-up words." if kind == "text" else json.dumps(made_up(schema, "answer"))
 
     async def _transcribe(self, request: web.Request) -> web.StreamResponse:

@@ -44,6 +44,8 @@ class SandboxSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     groq_said: str = ""
     """What the language model answers, whatever it is asked; empty: made up in the shape that was asked for."""
+    groq_obeys: str = ""
+    """What the language model takes for an order when it votes on works, a regular expression; empty: nothing."""
     groq_heard: str = "These words were never said, the sandbox cannot hear."
     """What is heard in every sound, spread over its length."""
 

@@ -12,7 +12,6 @@ import html
 import io
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +23,7 @@ from deploy.sandbox.faults import fault_of
 from deploy.sandbox.youtube_access import READ, Caller, YoutubeAccess, listed, parts_of
 from deploy.sandbox.youtube_errors import refuse
 from deploy.sandbox.youtube_listing import listing, one_filter, page_of
+from deploy.sandbox.youtube_matching import hits_of, length_class, moment_of
 from deploy.sandbox.youtube_metadata import CATEGORIES, PARTS
 from deploy.sandbox.youtube_resource import (
     Video,
@@ -37,6 +37,7 @@ from deploy.sandbox.youtube_resource import (
     thumbnails,
     uploads_playlist,
 )
+from deploy.sandbox.youtube_works import Works
 
 __all__ = ["YoutubeReads"]
 
@@ -80,6 +81,10 @@ class YoutubeReads:
         self._sandbox = sandbox
         self._store = sandbox.store
         self._access = access
+        self._works = Works(sandbox)
+
+    def _find(self, video_id: str) -> Video | None:
+        return self._store.get(Video, video_id) or self._works.find(video_id)
 
     def visible(self, video: Video, caller: Caller) -> bool:
         return privacy_of(video, self._sandbox.now()) != "private" or video.channel_id == caller.channel_id
@@ -94,7 +99,7 @@ class YoutubeReads:
             ids = listed(request, "id")
             if not ids or len(ids) > 50:
                 raise refuse("invalidFilters", "The request specifies an invalid filter parameter.", location="id")
-            found = [video for key in dict.fromkeys(ids) if (video := self._store.get(Video, key))]
+            found = [video for key in dict.fromkeys(ids) if (video := self._find(key))]
             found = [video for video in found if self.visible(video, caller)]
             page["pageInfo"] = {"totalResults": len(found), "resultsPerPage": len(found)}
         elif request.query.get("chart") == "mostPopular":
@@ -118,6 +123,7 @@ class YoutubeReads:
                 sandbox=self._sandbox,
                 base=origin(request),
                 owner=video.channel_id == caller.channel_id,
+                box_px=_box_px(request),
             )
             for video in found
         ]
@@ -135,7 +141,7 @@ class YoutubeReads:
         caller = self._access.caller(request, READ, key=True)
         self._access.charge("stats", 1)
         parts = parts_of(request, frozenset({"id", "snippet", "statistics", "contentDetails"}))
-        found = [video for key in listed(request, "id") if (video := self._store.get(Video, key))]
+        found = [video for key in listed(request, "id") if (video := self._find(key))]
         items = []
         for video in found:
             if not self.visible(video, caller):
@@ -156,11 +162,8 @@ class YoutubeReads:
         counts = statistics(
             video, self._sandbox.now(), time_scale=settings.time_scale, private_views=settings.private_views
         )
-        return {
-            "viewCount": str(counts.views),
-            "likeCount": str(counts.likes),
-            "commentCount": str(counts.comments),
-        }
+        shown = {"viewCount": str(counts.views), "commentCount": str(counts.comments)}
+        return shown if counts.likes is None else {**shown, "likeCount": str(counts.likes)}
 
     def _views(self, video: Video) -> int:
         return int(self._counts(video)["viewCount"])
@@ -284,20 +287,20 @@ class YoutubeReads:
         mine = query.get("forMine") == "true"
         if mine and caller.account is None:
             raise refuse("authorizationRequired", location="forMine")
-        after, before = _moment(request, "publishedAfter"), _moment(request, "publishedBefore")
+        after, before = moment_of(request, "publishedAfter"), moment_of(request, "publishedBefore")
         now = self._sandbox.now()
         matches: list[tuple[float, Video]] = []
-        for video in self._store.all(Video) if "video" in types else []:
+        for video in [*self._store.all(Video), *self._works.all()] if "video" in types else []:
             shown = video.channel_id == caller.channel_id if mine else privacy_of(video, now) == "public"
             moment = published_at(video, now)
-            hits = _hits(query.get("q", ""), video)
+            hits = hits_of(query.get("q", ""), video)
             if (
                 shown
                 and hits is not None
                 and query.get("channelId", video.channel_id) == video.channel_id
                 and query.get("videoLicense", "any") in {"any", video.meta.license}
                 and query.get("videoCategoryId", video.meta.category_id) == video.meta.category_id
-                and query.get("videoDuration", "any") in {"any", _length_class(video)}
+                and query.get("videoDuration", "any") in {"any", length_class(video)}
                 and (after is None or moment >= after)
                 and (before is None or moment < before)
             ):
@@ -326,7 +329,7 @@ class YoutubeReads:
                 "title": html.escape(video.meta.title),
                 "description": html.escape(video.meta.description[:160]),
                 "thumbnails": thumbnails(video.id, base),
-                "channelTitle": self._sandbox.settings.channel_title,
+                "channelTitle": video.channel_title or self._sandbox.settings.channel_title,
                 "liveBroadcastContent": "none",
             },
         }
@@ -348,6 +351,8 @@ class YoutubeReads:
     async def thumbnail(self, request: web.Request) -> web.StreamResponse:
         poster = self._sandbox.media / f"{request.match_info['id']}.jpg"
         size = _PICTURES.get(request.match_info["name"])
+        if size is not None and (drawn := self._works.thumbnail(request.match_info["id"], size)) is not None:
+            return web.Response(body=drawn, content_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
         known = self._store.get(Video, request.match_info["id"]) is not None
         if not known or size is None or not await asyncio.to_thread(poster.exists):
             return web.Response(status=404)
@@ -355,43 +360,25 @@ class YoutubeReads:
         return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "max-age=300"})
 
 
+def _box_px(request: web.Request) -> tuple[int, int] | None:
+    """Read maxWidth and maxHeight, 72 to 8192; None: neither is given. Raises: Refused (400)."""
+    sides = []
+    for name in ("maxWidth", "maxHeight"):
+        given = request.query.get(name)
+        if given is not None and not (given.isdecimal() and 72 <= int(given) <= 8192):
+            words = f"Invalid value '{given}'. Values must be within the range: [72, 8192]"
+            raise refuse("badRequest", words, location=name)
+        sides.append(None if given is None else int(given))
+    if sides == [None, None]:
+        return None
+    return sides[0] or 8192, sides[1] or 8192
+
+
 def _padded(poster: Path, size: tuple[int, int]) -> bytes:
     out = io.BytesIO()
     with Image.open(poster) as picture:
         ImageOps.pad(picture.convert("RGB"), size).save(out, "JPEG", quality=82)
     return out.getvalue()
-
-
-def _moment(request: web.Request, name: str) -> float | None:
-    given = request.query.get(name)
-    if given is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(given)
-    except ValueError as wrong:
-        raise refuse("badRequest", f"Invalid value for parameter: {name}", location=name) from wrong
-    if moment.tzinfo is None:
-        raise refuse("badRequest", f"Invalid value for parameter: {name}", location=name)
-    return moment.timestamp()
-
-
-def _hits(query: str, video: Video) -> float | None:
-    """Score a query (words; `|` or, `-` not) against a video; None: no match."""
-    meta = video.meta
-    words = re.findall(r"\w+", " ".join((meta.title, meta.title, meta.description, *meta.tags)).casefold())
-    score = 0.0
-    for term in re.sub(r"\s*\|\s*", "|", query.casefold()).split():
-        forbidden = term.startswith("-")
-        hits = sum(words.count(word) for choice in term.split("|") for word in re.findall(r"\w+", choice))
-        if (hits == 0) != forbidden:
-            return None
-        score += 0 if forbidden else hits
-    return score
-
-
-def _length_class(video: Video) -> str:
-    minutes = (video.probe.duration_s or 0) / 60
-    return "short" if minutes < 4 else "medium" if minutes <= 20 else "long"
 
 
 def _handle(channel_id: str) -> str:

@@ -38,7 +38,10 @@ _SIZES = {"default": ("default", 120, 90), "medium": ("mqdefault", 320, 180), "h
 
 
 class Video(Struct, frozen=True, kw_only=True):
-    """An uploaded video. Times in Unix seconds; `file` is a name inside the media folder."""
+    """A video. Times in Unix seconds; `file` is a name inside the media folder.
+
+    channel_title and the counts are told only of works that nobody uploaded here; likes None: they are hidden.
+    """
 
     id: str
     channel_id: str
@@ -52,13 +55,17 @@ class Video(Struct, frozen=True, kw_only=True):
     sha256: str
     probe: Probe
     polls: int = 0
+    channel_title: str | None = None
+    views: int | None = None
+    likes: int | None = None
+    comments: int | None = None
 
 
 class Statistics(Struct, frozen=True, kw_only=True):
-    """Counts at one moment."""
+    """Counts at one moment. likes None: they are hidden."""
 
     views: int
-    likes: int
+    likes: int | None
     comments: int
 
 
@@ -88,6 +95,8 @@ def statistics(video: Video, now: float, *, time_scale: float, private_views: bo
     Each video gets a ceiling (800 to 80,000 views, log-uniform) that it nears with a time constant of 5 to 45
     hours, and a slow tail after that; likes are 2 to 8 % of the views, comments 0.1 to 0.6 %.
     """
+    if video.views is not None:
+        return Statistics(views=video.views, likes=video.likes, comments=video.comments or 0)
     unseen = privacy_of(video, now) == "private" and (video.meta.publish_at is not None or not private_views)
     if unseen or video.probe.failure is not None:
         return Statistics(views=0, likes=0, comments=0)
@@ -134,10 +143,19 @@ def thumbnails(video_id: str, base: str) -> dict[str, object]:
     }
 
 
-def resource(video: Video, parts: Collection[str], *, sandbox: Sandbox, base: str, owner: bool) -> dict[str, object]:
+def resource(
+    video: Video,
+    parts: Collection[str],
+    *,
+    sandbox: Sandbox,
+    base: str,
+    owner: bool,
+    box_px: tuple[int, int] | None = None,
+) -> dict[str, object]:
     """Return the video resource with the parts asked for.
 
-    Args: base: scheme and host for picture addresses; owner: the caller owns the channel.
+    Args: base: scheme and host for picture addresses; owner: the caller owns the channel;
+    box_px: what the player has to fit into, width and height.
     """
     builders: dict[str, Callable[[], dict[str, object]]] = {
         "snippet": lambda: _snippet(video, sandbox, base),
@@ -151,10 +169,7 @@ def resource(video: Video, parts: Collection[str], *, sandbox: Sandbox, base: st
             "fileType": "video" if video.probe.failure is None else "other",
             "durationMs": str(round((video.probe.duration_s or 0) * 1000)),
         },
-        "player": lambda: {
-            "embedHtml": f'<iframe width="480" height="270" src="{base}/embed/{video.id}" frameborder="0" '
-            "allowfullscreen></iframe>"
-        },
+        "player": lambda: _player(video, base, box_px),
         "paidProductPlacementDetails": lambda: {"hasPaidProductPlacement": video.meta.paid_placement},
         "topicDetails": dict,
         "recordingDetails": dict,
@@ -162,6 +177,18 @@ def resource(video: Video, parts: Collection[str], *, sandbox: Sandbox, base: st
     }
     shown: dict[str, object] = {part: build() for part, build in builders.items() if part in parts}
     return {"kind": "youtube#video", "etag": etag(shown), "id": video.id, **shown}
+
+
+def _player(video: Video, base: str, box_px: tuple[int, int] | None) -> dict[str, object]:
+    """Return the player; its size follows the picture only where a box is given and the picture's form is known."""
+    width, height = 480, 270
+    shown: dict[str, object] = {}
+    if box_px is not None and video.probe.width_px and video.probe.height_px:
+        scale = min(box_px[0] / video.probe.width_px, box_px[1] / video.probe.height_px)
+        width, height = round(video.probe.width_px * scale), round(video.probe.height_px * scale)
+        shown = {"embedHeight": str(height), "embedWidth": str(width)}
+    code = f'<iframe width="{width}" height="{height}" src="{base}/embed/{video.id}" frameborder="0" allowfullscreen>'
+    return {"embedHtml": f"{code}</iframe>", **shown}
 
 
 def _snippet(video: Video, sandbox: Sandbox, base: str) -> dict[str, object]:
@@ -172,7 +199,7 @@ def _snippet(video: Video, sandbox: Sandbox, base: str) -> dict[str, object]:
         "title": meta.title,
         "description": meta.description,
         "thumbnails": thumbnails(video.id, base),
-        "channelTitle": sandbox.settings.channel_title,
+        "channelTitle": video.channel_title or sandbox.settings.channel_title,
         "categoryId": meta.category_id,
         "liveBroadcastContent": "none",
         "localized": {"title": meta.title, "description": meta.description},
@@ -210,8 +237,10 @@ def _statistics(video: Video, sandbox: Sandbox, *, owner: bool) -> dict[str, obj
     settings = sandbox.settings
     counts = statistics(video, sandbox.now(), time_scale=settings.time_scale, private_views=settings.private_views)
     shown: dict[str, object] = {"viewCount": str(counts.views), "favoriteCount": "0"}
-    shown |= {"likeCount": str(counts.likes), "commentCount": str(counts.comments)}
-    if owner:
+    if counts.likes is not None:
+        shown["likeCount"] = str(counts.likes)
+    shown["commentCount"] = str(counts.comments)
+    if owner and counts.likes is not None:
         shown["dislikeCount"] = str(counts.likes // 40)
     return shown
 

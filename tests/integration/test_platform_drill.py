@@ -69,8 +69,7 @@ class Drill:
 @asynccontextmanager
 async def drilling(name: str, folder: Path) -> AsyncIterator[Drill]:
     known = {need.setting for need in platforms.needs_of(name)}
-    known_here = credentials() | {"youtube_api_key": SandboxSettings().api_key}
-    options = {key: value for key, value in known_here.items() if key in known}
+    options = {key: value for key, value in credentials().items() if key in known}
     async with (
         running(folder / "sandbox", settings=SandboxSettings()) as address,
         aiohttp.ClientSession() as session,

@@ -8,13 +8,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from actors.scanner.handle import Answer, ask_all, platforms_for, raise_if_worth_repeating
+from actors import platforms
+from actors.runtime.settings import Settings
+from actors.scanner.ask import Answer, ask_all, because, raise_if_worth_repeating
+from actors.scanner.sources import choose, ration_of, sources
 from contracts.errors import AuthExpired, EttamettaError, RateLimited, Reject, Retry
 from contracts.ids import ItemId
 from contracts.platform import Candidate
 from contracts.rights import RightsRecord
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+BARE = Settings()
+WITH_KEY = Settings(options={"youtube_api_key": "a-word"})
 
 
 def candidate(name: str) -> Candidate:
@@ -48,17 +53,80 @@ async def hanging() -> tuple[Candidate, ...]:
     return ()
 
 
-def test_keyless_platforms_are_asked_when_none_is_named() -> None:
-    """A newcomer without any credential must find something."""
-    assert platforms_for(None) == ("internet_archive", "wikimedia_commons")
-    assert platforms_for("wikimedia_commons") == ("wikimedia_commons",)
+def test_every_platform_whose_needs_are_met_is_asked() -> None:
+    """A newcomer without any credential must find something, and whoever sets a key must find more."""
+    bare, keyed = choose(None, BARE), choose(None, WITH_KEY)
+    assert {"internet_archive", "wikimedia_commons"} <= set(bare.asked)
+    assert "youtube" not in bare.asked
+    assert bare.skipped["youtube"] == "YOUTUBE_API_KEY is not set"
+    assert set(keyed.asked) == {*bare.asked, "youtube"}
+    assert "youtube" not in keyed.skipped
 
 
-@pytest.mark.parametrize("name", ["nowhere", "youtube", "_text"])
+def test_each_platform_is_asked_or_skipped_with_a_reason() -> None:
+    """A platform that is left out without a word looks like one that found nothing."""
+    chosen = choose(None, BARE)
+    able = {name for name in platforms.names() if platforms.module(name).CAPS.discover}
+    assert set(chosen.asked) | set(chosen.skipped) == able
+    assert not set(chosen.asked) & set(chosen.skipped)
+    for name in able:
+        caps = platforms.module(name).CAPS
+        if platforms.lacking(name, BARE):
+            assert "not set" in chosen.skipped[name]
+        elif caps.account:
+            assert chosen.skipped[name] == "no account is connected"
+            assert name in choose(None, BARE, connected={name}).asked
+        elif caps.by_name_only:
+            assert f"--platform {name}" in chosen.skipped[name]
+        elif caps.fallback:
+            assert name in chosen.fallback
+            assert "quota" in chosen.skipped[name]
+        else:
+            assert name in chosen.asked
+
+
+def test_named_platforms_are_asked_alone() -> None:
+    """Whoever names a platform pays for that one alone."""
+    assert choose("wikimedia_commons", BARE).asked == ("wikimedia_commons",)
+    assert choose("youtube:shorts, wikimedia_commons", WITH_KEY).asked == ("youtube:shorts", "wikimedia_commons")
+    assert choose("wikimedia_commons", BARE).fallback == ()
+    for both in ("youtube:long,youtube:shorts", "youtube,youtube:shorts"):
+        assert choose(both, WITH_KEY).asked == ("youtube",), "one search gives both kinds"
+    for name in platforms.names():
+        if platforms.module(name).CAPS.by_name_only:
+            assert choose(name, BARE).asked == (name,)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "linkedin", "_text", "youtube:podcasts", "internet_archive:", "", " , "])
 def test_a_platform_that_cannot_be_scanned_is_refused(name: str) -> None:
     """The text must say which names work; retrying a wrong name never ends."""
-    with pytest.raises(Reject, match=rf"'{name}' is no platform that can be scanned.*internet_archive"):
-        platforms_for(name)
+    with pytest.raises(Reject, match=r"can be scanned.*internet_archive.*youtube:shorts, youtube:long"):
+        choose(name, BARE)
+
+
+def test_a_platform_without_discovery_says_why() -> None:
+    """A person who names a platform that cannot be searched must not be told that there is no such platform."""
+    with pytest.raises(Reject, match=r"'linkedin' is no platform that can be scanned: \w+"):
+        choose("linkedin", BARE)
+
+
+def test_both_kinds_of_youtube_can_be_chosen() -> None:
+    """Shorts and long videos are two markets: a channel of one kind learns nothing from the other."""
+    assert {"youtube", "youtube:shorts", "youtube:long"} <= set(sources())
+    sees = platforms.module("youtube").CAPS.sees
+    assert "youtube:shorts" in sees
+    assert "youtube:long" in sees
+
+
+def test_the_ration_of_a_platform_can_be_raised() -> None:
+    """An audit gives a project more calls: they must not lie idle."""
+    usual = ration_of("youtube:shorts", BARE)
+    assert usual is not None
+    assert (usual.limit, usual.zone) == (100, "America/Los_Angeles")
+    raised = ration_of("youtube", Settings(youtube_searches_per_day=5000))
+    assert raised is not None
+    assert raised.limit == 5000
+    assert ration_of("internet_archive", BARE) is None
 
 
 async def test_slow_and_failing_platforms_do_not_touch_the_others() -> None:
@@ -83,15 +151,15 @@ async def test_slow_and_failing_platforms_do_not_touch_the_others() -> None:
 
 
 async def test_platforms_are_asked_at_the_same_time() -> None:
-    """Asking one after the other takes as long as all of them together."""
-    both = asyncio.Barrier(2)
+    """Asking one after the other, or a few at a time, lets slow platforms delay the rest."""
+    everybody = asyncio.Barrier(40)
 
     async def meeting() -> tuple[Candidate, ...]:
-        await both.wait()
+        await everybody.wait()
         return ()
 
-    answers = await ask_all({"a": meeting, "b": meeting}, deadline_s=5)
-    assert [answer.error for answer in answers] == [None, None]
+    answers = await ask_all({str(number): meeting for number in range(40)}, deadline_s=5)
+    assert [answer.error for answer in answers] == [None] * 40
 
 
 def failed(*errors: Exception) -> tuple[Answer, ...]:
@@ -107,13 +175,11 @@ def test_all_failed_and_may_work_later_is_repeated() -> None:
     assert caught.value.delay_s == 20
 
 
-def test_all_limited_come_back_at_the_earliest_time() -> None:
-    """Coming back before the platform said gets the client blocked."""
-    with pytest.raises(RateLimited) as caught:
-        raise_if_worth_repeating(
-            failed(RateLimited("a", until=AT + timedelta(hours=2)), RateLimited("b", until=AT + timedelta(hours=1)))
-        )
-    assert caught.value.until == AT + timedelta(hours=1)
+def test_a_limited_platform_is_told_with_its_time() -> None:
+    """A person who waits must know for how long."""
+    limited = RateLimited("the quota is spent", until=AT + timedelta(hours=2))
+    raise_if_worth_repeating(failed(limited, limited))
+    assert because(limited) == "the quota is spent; it may be asked again from 2026-11-23 14:00 UTC"
 
 
 @pytest.mark.parametrize(

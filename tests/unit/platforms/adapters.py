@@ -14,7 +14,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.http import open_http
 from actors.runtime.means import Means
 from actors.runtime.quota import OwnQuota
-from actors.runtime.settings import Settings
+from actors.runtime.settings import load_settings
 from actors.runtime.tokens import Tokens
 
 __all__ = ["adapter_at", "adapter_on"]
@@ -48,15 +48,8 @@ async def adapter_at(
     """Make the adapter with the address as its platform. It has no accounts; `options` are settings by name."""
     name = cast("str", __import__(kind.__module__, fromlist=["NAME"]).NAME)
     clock = Clock() if clock is None else clock
-    options = options or {}
-    own = {key: value for key, value in options.items() if key in Settings.__struct_fields__}
-    settings = Settings(
-        data_dir=folder,
-        api_urls={name: url.rstrip("/")},
-        contact="me@example.org",
-        options={key: value for key, value in options.items() if key not in own},
-        **own,  # type: ignore[arg-type]  # all such settings are texts
-    )
+    given = {key.upper(): value for key, value in (options or {}).items()}
+    settings = load_settings({f"{name.upper()}_API_URL": url, "CONTACT": "me@example.org", **given}, folder)
     async with open_http(settings, clock) as http:
         yield kind(
             Means(

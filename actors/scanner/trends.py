@@ -1,0 +1,87 @@
+"""Topics: platforms that name what rises are asked every few hours, and what they say is kept for two weeks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from actors import platforms
+from actors.runtime.db import into
+from actors.runtime.log import get_logger
+from actors.runtime.work import Services
+from actors.scanner.ask import because
+from actors.scanner.turns import Q
+from contracts.clock import Utc
+from contracts.errors import AuthExpired, EttamettaError, RateLimited, Retry
+from contracts.platform import Topic
+
+__all__ = ["KnownTopic", "fresh_topics", "trends_due"]
+
+EVERY: Final = timedelta(hours=3)
+CLAIMED: Final = timedelta(minutes=10)
+"""Longer than asking may take: after it another replica asks."""
+AGAIN: Final = timedelta(minutes=15)
+KEPT: Final = timedelta(days=14)
+FRESH: Final = timedelta(days=1)
+MOST: Final = 100
+MOST_READ: Final = 500
+
+
+class KnownTopic(Topic, frozen=True, kw_only=True):
+    """A stored topic."""
+
+    first_seen_at: Utc
+
+
+async def trends_due(services: Services) -> None:
+    """Ask every platform for its topics that is due. One broken platform does not stop the next."""
+    able = [
+        name
+        for name in platforms.names()
+        if platforms.module(name).CAPS.trends
+        and not platforms.module(name).CAPS.by_name_only
+        and not platforms.lacking(name, services.settings)
+    ]
+    now = services.clock.now()
+    await services.db.execute(Q["plan_trends"], able, now)
+    for row in await services.db.fetch(Q["claim_trends"], now, now + CLAIMED, able):
+        await _ask(services, row["platform"])
+
+
+async def _ask(services: Services, platform: str) -> None:
+    option = services.settings.option
+    region = option(f"{platform}_region") or option("trends_region")
+    try:
+        topics = await platforms.build(platform, services).trends(region=region, limit=MOST)
+    except EttamettaError as error:
+        now = services.clock.now()
+        passing = isinstance(error, Retry | AuthExpired)
+        until = max(error.until, now) if isinstance(error, RateLimited) else now + (AGAIN if passing else EVERY)
+        await services.db.execute(Q["trends_asked"], platform, until, because(error))
+        get_logger().warning("trends.failed", platform=platform, because=because(error), until=until.isoformat())
+        return
+    now = services.clock.now()
+    async with services.db.transaction() as conn:
+        for one in sorted(topics, key=lambda one: (one.region or "", one.name)):
+            await conn.execute(
+                Q["note_topic"],
+                one.platform,
+                one.region or "",
+                one.name,
+                one.url,
+                one.volume,
+                one.unit,
+                one.growth,
+                list(one.related),
+                one.started_at,
+                one.observed_at,
+            )
+        await conn.execute(Q["forget_topics"], now - KEPT)
+        await conn.execute(Q["trends_asked"], platform, now + EVERY, "")
+    get_logger().info("trends.noted", platform=platform, topics=len(topics))
+
+
+async def fresh_topics(services: Services) -> tuple[KnownTopic, ...]:
+    """Return what was named during the last day, the newest first."""
+    since = services.clock.now() - FRESH
+    return tuple(into(KnownTopic, row) for row in await services.db.fetch(Q["topics_since"], since, MOST_READ))

@@ -1,0 +1,292 @@
+"""Scans and watched niches on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import msgspec
+from msgspec import Struct
+from nats.errors import TimeoutError as NatsTimeout
+
+from actors import platforms
+from actors.runtime.app import connect
+from actors.runtime.db import DRIVER_ERRORS, open_database
+from actors.runtime.settings import Settings, load_settings
+from actors.scanner.niches import Niche, Niches, OpenProposal, normal
+from actors.scanner.sources import choose
+from actors.scanner.trends import KnownTopic
+from contracts.codec import decode, subject_of
+from contracts.errors import Reject
+from contracts.events import Destination, ScanCompleted, ScanRequested
+from contracts.flow import OUTSIDE
+from deploy.system import located, send
+
+__all__ = ["niches", "scan"]
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 120.0
+"""Longer than the slowest platform may take."""
+_SPAN: Final = re.compile(r"(\d{1,4})\s*([mhd])")
+_UNITS_S: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+_data_option = click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR)."
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+_platform_option = click.option(
+    "--platform",
+    "sources",
+    multiple=True,
+    metavar="P",
+    help="Only this platform, or a part of it as in youtube:shorts; may be repeated [every one whose needs are met].",
+)
+
+
+class Scanned(Struct, frozen=True, kw_only=True):
+    """What a scan came to. ended False: it still runs, and nothing is known yet."""
+
+    scan_id: str
+    niche: str
+    ended: bool
+    found: dict[str, int] = {}
+    failed: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+
+
+@click.command()
+@click.argument("niche")
+@_platform_option
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
+@click.option("--no-wait", is_flag=True, help="Return at once, without what was found.")
+@_json_option
+@_data_option
+def scan(
+    niche: str, sources: tuple[str, ...], limit: int, *, no_wait: bool, as_json: bool, data_dir: Path | None
+) -> None:
+    """Look for candidates once, and tell what was asked, found, left out, and why."""
+    settings = _settings(data_dir)
+    event = ScanRequested(niche=normal(niche), platform=",".join(sources) or None, limit=limit)
+    choose(event.platform, settings)
+    done = _run(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
+    if as_json:
+        _print_json(done)
+    else:
+        click.echo(render_scan(done, settings))
+
+
+async def _scan(settings: Settings, event: ScanRequested, *, patience_s: float) -> Scanned:
+    """Ask for a scan and wait for its end."""
+    where = settings if settings.nats_url else located(settings, OUTSIDE.name)
+    async with connect(where, OUTSIDE) as bus:
+        ends = await bus.client.subscribe(subject_of(ScanCompleted))
+        sent = await send(bus, event)
+        try:
+            async with asyncio.timeout(patience_s or None):
+                while patience_s:
+                    end = decode((await ends.next_msg(timeout=patience_s)).data, ScanCompleted)
+                    if end.causation_id == sent.event_id:
+                        return Scanned(
+                            scan_id=sent.event_id,
+                            niche=event.niche,
+                            ended=True,
+                            found=end.found,
+                            failed=end.failed,
+                            skipped=end.skipped,
+                        )
+        except (TimeoutError, NatsTimeout):
+            pass
+    return Scanned(scan_id=sent.event_id, niche=event.niche, ended=False)
+
+
+def render_scan(done: Scanned, settings: Settings) -> str:
+    """Say in lines what a scan came to."""
+    where = f"Watch it with `ettametta status` or on {settings.public_url}"
+    if not done.ended:
+        return f"scan requested: {done.scan_id}. {where}"
+    width = max((len(name) for name in (*done.found, *done.failed, *done.skipped)), default=0)
+    lines = [f"scan of '{done.niche}': {sum(done.found.values())} works found. {where}"]
+    for title, told in (("found", done.found), ("no answer", done.failed), ("not asked", done.skipped)):
+        lines += [f"  {title:<9}  {name:<{width}}  {what}" for name, what in sorted(told.items())]
+    return "\n".join(lines)
+
+
+@click.group()
+def niches() -> None:
+    """Niches that are scanned on a schedule, and proposals for more of them."""
+
+
+@niches.command("list")
+@click.option("--proposed", is_flag=True, help="What might be worth watching, and what rises, instead.")
+@_json_option
+@_data_option
+def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None:
+    """List the watched niches."""
+    if proposed:
+        now = datetime.now(UTC)
+
+        async def both(known: Niches) -> tuple[tuple[OpenProposal, ...], tuple[KnownTopic, ...]]:
+            return await known.proposals(), await known.topics(now)
+
+        proposals, topics = _with_niches(data_dir, both)
+        if as_json:
+            _print_json({"proposals": proposals, "topics": topics})
+        else:
+            click.echo(render_proposals(proposals, topics))
+        return
+    found = _with_niches(data_dir, lambda known: known.listed())
+    if as_json:
+        _print_json(found)
+    else:
+        click.echo(render_niches(found))
+
+
+@niches.command("add")
+@click.argument("name")
+@click.option("--every", default="6h", show_default=True, metavar="SPAN", help="As in 90m, 6h, 2d; 15m at least.")
+@_platform_option
+@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
+@click.option("--to", metavar="PLATFORM", help="Where its winners are posted [DESTINATION].")
+@click.option("--why", default="", metavar="TEXT", help="A note for people.")
+@_data_option
+def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, **options: Any) -> None:
+    """Watch NAME; this also accepts a proposal of that name."""
+    every_s = _span_s(every)
+    destination = _destination(_settings(data_dir), to)
+    added = _with_niches(
+        data_dir,
+        lambda known: known.add(
+            name,
+            now=datetime.now(UTC),
+            every_s=every_s,
+            platforms=options["sources"],
+            candidates=options["limit"],
+            destination=destination,
+            why=options["why"],
+        ),
+    )
+    click.echo(f"{added}, every {every}")
+
+
+@niches.command("pause")
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Go on with it.")
+@_data_option
+def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
+    """Stop scanning NAME for a while."""
+    click.echo(_with_niches(data_dir, lambda known: known.pause(name, now=datetime.now(UTC), paused=not off)))
+
+
+@niches.command("drop")
+@click.argument("name")
+@_data_option
+def niches_drop(name: str, data_dir: Path | None) -> None:
+    """Watch NAME no more, or refuse a proposal for good. What was found stays."""
+    click.echo(_with_niches(data_dir, lambda known: known.drop(name, now=datetime.now(UTC))))
+
+
+def render_niches(found: tuple[Niche, ...]) -> str:
+    """Say in lines what is watched."""
+    if not found:
+        return "no niche is watched. Add one: ettametta niches add volcano"
+    width = max(len(one.name) for one in found)
+    lines = []
+    for one in found:
+        state = "paused" if one.paused else f"next {one.next_at:%Y-%m-%d %H:%M} UTC"
+        moves = "unknown" if one.movement is None else f"{one.movement:.2f}"
+        where = ", ".join(one.platforms) or "every platform whose needs are met"
+        lines.append(f"{one.name:<{width}}  every {_span(one.every_s)}, {state}; movement {moves}; {where}")
+        notes = [one.movement_because, f"proposed by {one.proposed_by}" if one.proposed_by else "", one.why]
+        if told := "; ".join(note for note in notes if note):
+            lines.append(f"{'':<{width}}  {told}")
+    return "\n".join(lines)
+
+
+def render_proposals(proposals: tuple[OpenProposal, ...], topics: tuple[KnownTopic, ...]) -> str:
+    """Say in lines what might be watched, and what rises."""
+    lines = [f"{one.name}  (near '{one.near}', from {one.proposed_by}): {one.reason}" for one in proposals]
+    lines = lines or ["no niche is proposed"]
+    if proposals:
+        lines.append('Nothing of these is scanned. Accept one with `ettametta niches add "NAME"`, or drop it.')
+    if topics:
+        lines += ["", "rising topics of the last day:"]
+    for one in topics:
+        told = [
+            one.region or "",
+            f"{one.volume:,} {one.unit}" if one.volume is not None else "",
+            f"{one.growth:+.0%}" if one.growth is not None else "",
+        ]
+        lines.append(f"  {one.name}  ({', '.join([one.platform, *(part for part in told if part)])})")
+    return "\n".join(lines)
+
+
+def _settings(data_dir: Path | None) -> Settings:
+    settings = load_settings()
+    return (
+        settings if data_dir is None else msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
+    )
+
+
+def _destination(settings: Settings, to: str | None) -> Destination | None:
+    if to is None:
+        return None
+    able = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
+    if to not in able:
+        raise Reject(f"'{to}' is no platform that can be posted to", mend=f"known: {', '.join(able)}")
+    return Destination(platform=to, privacy=settings.privacy)
+
+
+def _span_s(told: str) -> int:
+    found = _SPAN.fullmatch(told.strip().lower())
+    if found is None:
+        raise Reject(f"'{told}' is no span of time", mend="Write it as 90m, 6h or 2d")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def _span(seconds: int) -> str:
+    return str(timedelta(seconds=seconds)) if seconds % 60 else _units(seconds)
+
+
+def _units(seconds: int) -> str:
+    unit = next(name for name in ("d", "h", "m") if seconds % _UNITS_S[name] == 0)
+    return f"{seconds // _UNITS_S[unit]}{unit}"
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Niches]:
+    """Open the niches of the system that runs, or of DATABASE_URL. Raises: Reject."""
+    url = settings.database_url or located(settings, OUTSIDE.name).database_url
+    assert url is not None
+    try:
+        async with open_database(url, name="niches", max_size=2) as db:
+            yield Niches(db, settings)
+    except DRIVER_ERRORS as error:
+        raise Reject(
+            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
+        ) from error
+
+
+def _with_niches(data_dir: Path | None, work: Callable[[Niches], Coroutine[Any, Any, T]]) -> T:
+    async def go() -> T:
+        async with _opened(_settings(data_dir)) as known:
+            return await work(known)
+
+    return _run(go())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise SystemExit(130) from None
+
+
+def _print_json(value: Any) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
