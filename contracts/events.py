@@ -80,6 +80,10 @@ class Reason(Struct, frozen=True, kw_only=True):
     signal: Annotated[str, Meta(description="Name of the signal.")]
     points: Annotated[float, Meta(description="What it added to the score, points of 100.")]
     because: Annotated[str, Meta(description="The numbers it was worked out from, in words.")]
+    value: Annotated[float | None, Meta(description="The signal, 0..1; null: recorded before values were kept.")] = None
+    weight: Annotated[
+        float | None, Meta(description="Most points that it can give; null: recorded before weights were kept.")
+    ] = None
 
 
 class ScanRequested(Event, frozen=True, kw_only=True, tag="scan.requested"):
@@ -89,7 +93,11 @@ class ScanRequested(Event, frozen=True, kw_only=True, tag="scan.requested"):
         str, Meta(description="What the channel is about; also the search words.", min_length=1, max_length=200)
     ]
     platform: Annotated[
-        str | None, Meta(description="Adapter name; null: every platform that needs no credential.")
+        str | None,
+        Meta(
+            description="Sources, commas between, as `internet_archive` or `youtube:shorts`; "
+            "null: every platform whose needs are met."
+        ),
     ] = None
     limit: Annotated[int, Meta(description="Most candidates per platform.", ge=1, le=500)] = 25
     destination: Annotated[
@@ -111,6 +119,7 @@ class ScanCompleted(Event, frozen=True, kw_only=True, tag="scan.completed"):
     niche: Annotated[str, Meta(description="The niche that was scanned.")]
     found: Annotated[dict[str, int], Meta(description="Candidates found, by platform that answered.")]
     failed: Annotated[dict[str, str], Meta(description="Reason, by platform that did not answer.")] = {}
+    skipped: Annotated[dict[str, str], Meta(description="Reason, by platform that was not asked.")] = {}
 
 
 class CandidateSelected(Event, frozen=True, kw_only=True, tag="candidate.selected"):

@@ -77,7 +77,7 @@ ACTORS: Final[dict[str, Actor]] = {
         Actor(
             name="scanner",
             takes=(e.ScanRequested,),
-            gives=(e.CandidateFound, e.ScanCompleted, e.WorkRejected),
+            gives=(e.CandidateFound, e.ScanCompleted, e.ScanRequested, e.WorkRejected),
             batch=4,
         ),
         Actor(

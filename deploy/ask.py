@@ -21,7 +21,7 @@ from contracts.errors import EttamettaError, Reject
 from contracts.events import Destination, Event, ImportRequested, PostRequested
 from contracts.ids import ObjectKey, item_id
 from contracts.platform import Privacy
-from contracts.rights import RightsRecord, attribution_text
+from contracts.rights import LICENCES, RightsRecord, Use, attribution_text
 from deploy.supervisor import read_state
 from deploy.system import outside, send
 
@@ -29,6 +29,8 @@ __all__ = ["import_media", "post_video", "render_status", "system_status"]
 
 SUBTITLES: Final = (".srt", ".vtt")
 DEADLINE_S: Final = 10.0
+NOBODY: Final = "unknown"
+"""Stands for an author that the source does not name."""
 
 
 async def import_media(
@@ -41,8 +43,27 @@ async def import_media(
     narrate: bool = False,
     subtitles: Path | None = None,
     to: str | None = None,
+    page: str | None = None,
+    until: datetime | None = None,
+    only_for: tuple[Use, ...] = (),
+    only_on: tuple[str, ...] = (),
+    replaces: str = "",
 ) -> Event:
-    """Store a file (an address is left to the editor) and ask for its import. Raises: Reject."""
+    """Store a file (an address is left to the editor) and ask for its import.
+
+    Args: page: of the work, for the credit; until, only_for, only_on: limits of a permission, empty: none; replaces:
+    why these rights may be weaker than those that the same file came in with before.
+    Raises: Reject.
+    """
+    rights = _credited(rights)
+    rights = msgspec.structs.replace(
+        rights,
+        source_url=page or rights.source_url,
+        expires_at=until or rights.expires_at,
+        uses=only_for or rights.uses,
+        platforms=only_on or rights.platforms,
+        replaces=replaces.strip(),
+    )
     if narrate and script is None:
         raise Reject("--narrate needs the words to speak", mend="add --script FILE")
     words = _words(script) if script else ""
@@ -52,7 +73,7 @@ async def import_media(
         name = source.rsplit("/", 1)[-1]
         if "://" in source:
             url = source
-            rights = msgspec.structs.replace(rights, source_url=source)
+            rights = msgspec.structs.replace(rights, source_url=rights.source_url or source)
         else:
             file = Path(source)
             if not file.is_file():
@@ -90,8 +111,14 @@ async def post_video(
     description: str = "",
     privacy: Privacy | None = None,
     publish_at: datetime | None = None,
+    changes: tuple[str, ...] = (),
 ) -> Event:
-    """Store a finished video and ask for its post. Raises: Reject."""
+    """Store a finished video and ask for its post.
+
+    Args: changes: what was done to the work, in words for its credit; empty: it is posted as it came.
+    Raises: Reject.
+    """
+    rights = msgspec.structs.replace(_credited(rights), changes=changes)
     _refuse_unless_publishes(platform)
     async with outside(settings) as (services, bus):
         key = await _store(services, "posts", video)
@@ -109,6 +136,19 @@ async def post_video(
                 description="\n\n".join(part for part in (description, credit) if part),
             ),
         )
+
+
+def _credited(rights: RightsRecord) -> RightsRecord:
+    """Refuse a licence that asks for a credit and gives nobody to name. Raises: Reject."""
+    licence, author = LICENCES.get(rights.licence, LICENCES["unknown"]), (rights.author or "").strip()
+    if author.casefold() == NOBODY:
+        return msgspec.structs.replace(rights, author=None, note="The source names no author.")
+    if licence.attribution and not author:
+        raise Reject(
+            f"{licence.title} asks that the author is named in the post",
+            mend=f"add --author NAME, or --author {NOBODY} where the source names nobody",
+        )
+    return rights
 
 
 def _words(script: Path) -> str:

@@ -12,13 +12,15 @@ import msgspec
 
 from actors.renderer.render import Rendered, render_file
 from actors.runtime.settings import Settings
+from contracts.changes import rights_of
 from contracts.errors import Reject
 from contracts.plan import Plan, PlanSource
 from contracts.plan_rules import check
 from contracts.rights import RightsRecord, may
 
 if TYPE_CHECKING:
-    from actors.ranker.rank_file import Ranked
+    from actors.ranker.rank_file import Ranking
+    from actors.ranker.signals import Objective
 
 # What a command needs alone is imported by it: half of a second is much beside a short render.
 __all__ = ["make_plan", "rank_file", "render_plan"]
@@ -77,6 +79,9 @@ async def render_plan(
             raise Reject(
                 f"source '{source.id}' must not be edited: {verdict.because}", mend="correct its rights record"
             )
+    verdict = may("derivative", rights_of(plan), at=at)
+    if not verdict.allowed:
+        raise Reject(f"these works must not be put into one video: {verdict.because}", mend="leave one of them out")
 
     def resolve(source: PlanSource) -> Path:
         path = Path(source.key)
@@ -122,9 +127,14 @@ def _refuse_unwritable(out: Path | None) -> None:
         raise Reject(f"cannot write {out}: there is no folder {out.parent}", mend="make the folder, or name another")
 
 
-def rank_file(path: Path, *, niche: str, settings: Settings) -> tuple[Ranked, ...]:
+def rank_file(path: Path, *, niche: str | None, as_of: str | None, objective: Objective, settings: Settings) -> Ranking:
     """Rank the candidates of a file. Raises: Reject, naming the first line that cannot be read."""
-    from actors.ranker.rank_file import rank_lines  # noqa: PLC0415
+    from actors.ranker.rank_file import moment, rank_lines  # noqa: PLC0415
 
+    try:
+        # A date alone means all of that day.
+        at = None if as_of is None else moment(f"{as_of}T23:59:59.999999" if len(as_of.strip()) == 10 else as_of)
+    except ValueError as error:
+        raise Reject(f"'{as_of}' is no time", mend="such as --as-of 2026-11-23T12:00:00Z, or a date") from error
     with path.open("rb") as lines:
-        return rank_lines(lines, niche=niche or None, monetised=settings.monetised)
+        return rank_lines(lines, niche=niche or None, as_of=at, objective=objective, monetised=settings.monetised)

@@ -59,6 +59,5 @@ def voice_rights(given: RightsRecord) -> RightsRecord:
     """Return the rights of a narration: whoever brought the script in vouches for its words."""
     return replace(
         given,
-        title=f"Narration: {given.title}" if given.title else "Narration",
-        note=f"Synthetic voice '{VOICE}' of hibari-tts (Apache-2.0) speaking the script that was given.",
+        note=f"Narration: synthetic voice '{VOICE}' of hibari-tts (Apache-2.0) speaking the script that was given.",
     )

@@ -18,6 +18,7 @@ from actors.editor.captions import Captioned, captions_for, transcript_of, voice
 from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, make_plan, preset_named
 from actors.editor.probe import probe_file
+from actors.editor.rights import proven, require, settled
 from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
 from actors.editor.transcribe import transcribe
 from actors.editor.words import SourceText, compose, title_from_file_name
@@ -26,14 +27,15 @@ from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.objects import content_key
 from actors.runtime.work import Services, Work
+from contracts.changes import rights_of
 from contracts.errors import Reject
 from contracts.events import CandidateSelected, Destination, ImportRequested, RenderRequested
 from contracts.ids import ItemId, ObjectKey, derived
 from contracts.media import Probe
 from contracts.plan import Cue, Plan
-from contracts.rights import RightsRecord, may
+from contracts.rights import RightsRecord
 
-__all__ = ["PRESET", "handle_import", "handle_selected", "require_rights", "seed_of"]
+__all__ = ["PRESET", "handle_import", "handle_selected", "seed_of"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 PRESET: Final = "short"
@@ -65,7 +67,7 @@ class _Wish(Struct, frozen=True, kw_only=True):
 async def handle_selected(work: Work[CandidateSelected], services: Services) -> None:
     """Make a plan of a work that the ranker chose."""
     event, candidate = work.event, work.event.candidate
-    require_rights(candidate.rights, work)
+    require(candidate.rights, services, event.destination)
     async with work.lease(f"edit:{event.item_id}"):
         await services.db.execute(
             Q["put_selected"],
@@ -76,7 +78,12 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
         if source is None:
             with services.scratch() as folder:
                 acquired = await acquire_candidate(candidate, folder, services.http)
-                source = await _keep(services, event.item_id, acquired, candidate.rights)
+                rights = await proven(services, candidate.rights, sha256=acquired.sha256, told=candidate)
+                source = await _keep(services, event.item_id, acquired, rights)
+        elif (rights := settled([source.rights], candidate.rights)) != source.rights:
+            # The source itself states it anew: the newest reading counts.
+            rights = await proven(services, rights, sha256=source.sha256, told=candidate)
+            source = await _record(services, event.item_id, replace(source, rights=rights))
         words = SourceText(title=candidate.title, description=candidate.description, tags=candidate.tags)
         subtitles_key = await _offered_subtitles(services, candidate.subtitles_url, work)
         wish = _Wish(item_id=event.item_id, words=words, subtitles_key=subtitles_key, destination=event.destination)
@@ -86,7 +93,7 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
 async def handle_import(work: Work[ImportRequested], services: Services) -> None:
     """Make a plan of media that a person brought in."""
     event = work.event
-    require_rights(event.rights, work)
+    require(event.rights, services, event.destination)
     if event.key is not None:
         async with services.objects.local(event.key) as file:
             name = event.file_name or event.key.rpartition("/")[2]
@@ -104,14 +111,6 @@ async def handle_import(work: Work[ImportRequested], services: Services) -> None
                 await _import(work, services, await acquire_url(event.url, folder, services.http, services.settings))
     else:
         raise Reject("the import names neither a stored file (key) nor an address (url)", mend="give one of them")
-
-
-def require_rights(rights: RightsRecord, work: Work[Any]) -> None:
-    """Refuse before any byte is fetched what may not be edited. Raises: Reject."""
-    for use in ("download", "derivative"):
-        verdict = may(use, rights, at=work.now)
-        if not verdict.allowed:
-            raise Reject(f"rights: {verdict.because}", mend="record a licence or a permission, then ask again")
 
 
 async def _offered_subtitles(services: Services, url: str | None, work: Work[Any]) -> ObjectKey | None:
@@ -141,7 +140,7 @@ async def _import(work: Work[ImportRequested], services: Services, acquired: Acq
     event = work.event
     item_id = ItemId(f"import:{acquired.sha256}")
     async with work.lease(f"edit:{item_id}"):
-        rights = _same_rights(await services.db.fetchval(Q["item_rights"], item_id), event.rights)
+        rights = await _import_rights(services, item_id, acquired.sha256, event)
         words = replace(
             acquired.words,
             title=event.title or acquired.words.title or rights.title,
@@ -152,10 +151,13 @@ async def _import(work: Work[ImportRequested], services: Services, acquired: Acq
         probe = source.probe if source and source.probe else await probe_file(acquired.file)
         title = words.title or title_from_file_name(words.file_name) or "Untitled"
         await services.db.execute(
-            Q["put_import"], item_id, event.correlation_id, title, event.url, rights, event.destination
+            Q["put_import"],
+            *(item_id, event.correlation_id, title, event.url, rights, _because(rights), event.destination),
         )
-        if source is None or source.rights != rights:
-            source = await _keep(services, item_id, acquired, rights, known=source, probe=probe)
+        if source is None:
+            source = await _keep(services, item_id, acquired, rights, probe=probe)
+        elif source.rights != rights:
+            source = await _record(services, item_id, replace(source, rights=rights))
         wish = _Wish(
             item_id=item_id,
             words=words,
@@ -168,13 +170,22 @@ async def _import(work: Work[ImportRequested], services: Services, acquired: Acq
         await _edit(work, services, wish, source)
 
 
-def _same_rights(stored: Any, given: RightsRecord) -> RightsRecord:
-    """Return the stored record where the given one says the same at another time: the plan then stays the same."""
-    if stored is None:
-        return given
-    before = into(RightsRecord, stored)
-    same = replace(before, read_at=None, attested_at=None) == replace(given, read_at=None, attested_at=None)
-    return before if same else given
+async def _import_rights(services: Services, item_id: ItemId, sha256: str, event: ImportRequested) -> RightsRecord:
+    """Return the record that an import stands on: the one it has, or the given one with what it takes the place of.
+
+    Raises: Reject if it would weaken, without saying why, what is known of the same bytes.
+    """
+    rows = await services.db.fetch(Q["rights_of_file"], item_id, sha256)
+    rights = settled([into(RightsRecord, row["rights"]) for row in rows], event.rights, refuse_weaker=True)
+    if rights.proof_key is None:
+        rights = await proven(services, rights, sha256=sha256, told=event.url)
+    return rights
+
+
+def _because(rights: RightsRecord) -> str:
+    before = f"; before: {rights.earlier[-1].licence}, now {rights.licence}" if rights.earlier else ""
+    why = f" ({rights.replaces})" if rights.earlier and rights.replaces else ""
+    return f"a person brought it in{before}{why}"
 
 
 async def _stored(services: Services, item_id: ItemId) -> Asset | None:
@@ -192,19 +203,20 @@ async def _keep(
     acquired: Acquired,
     rights: RightsRecord,
     *,
-    known: Asset | None = None,
     probe: Probe | None = None,
 ) -> Asset:
     """Check, store and record a source. Raises: Reject if it is no usable video."""
     reach("editor.acquired")
-    if known is None:
-        probe = probe or await probe_file(acquired.file)
-        key = source_key(acquired.sha256, probe.container)
-        if not await services.objects.exists(key):
-            await services.objects.put_file(key, acquired.file)
-        reach("editor.stored")
-        known = Asset(key=key, sha256=acquired.sha256, size_bytes=probe.size_bytes, rights=rights, probe=probe)
-    asset = replace(known, rights=rights)
+    probe = probe or await probe_file(acquired.file)
+    key = source_key(acquired.sha256, probe.container)
+    if not await services.objects.exists(key):
+        await services.objects.put_file(key, acquired.file)
+    reach("editor.stored")
+    asset = Asset(key=key, sha256=acquired.sha256, size_bytes=probe.size_bytes, rights=rights, probe=probe)
+    return await _record(services, item_id, asset)
+
+
+async def _record(services: Services, item_id: ItemId, asset: Asset) -> Asset:
     await services.db.execute(Q["put_asset"], item_id, "source", *_columns(asset))
     reach("editor.recorded")
     return asset
@@ -223,9 +235,10 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
     transcript = transcript_of(captioned.cues) if captioned else ""
     words = replace(wish.words, transcript=transcript)
     seed = seed_of(source.sha256)
-    text = await post_text(services, wish.item_id, words, source.rights, seed=seed, log=work.log)
+    rights = rights_of(plan)
+    text = await post_text(services, wish.item_id, words, rights, seed=seed, log=work.log)
     if wish.titled:
-        text = replace(text, title=compose(words, source.rights).title)
+        text = replace(text, title=compose(words, rights).title)
     reach("editor.planned")
     async with work.commit() as tx:
         if captioned is not None:

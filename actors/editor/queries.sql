@@ -1,9 +1,9 @@
 -- name: put_import :exec What a person brought in; brought in again, it goes where the last one said.
 insert into items (
     item_id, correlation_id, origin, title, url, rights, decision, decided_because, destination, decided_at
-) values ($1, $2, 'import', $3, $4, $5, 'imported', 'a person brought it in', $6, now())
+) values ($1, $2, 'import', $3, $4, $5, 'imported', $6, $7, now())
 on conflict (item_id) do update
-set title = excluded.title, rights = excluded.rights, destination = excluded.destination, decided_at = now();
+set title = excluded.title, rights = excluded.rights, decided_because = excluded.decided_because, destination = excluded.destination, decided_at = now();
 
 -- name: put_selected :exec The row that the ranker wrote stays; one is made where the event came from elsewhere.
 insert into items (
@@ -12,8 +12,12 @@ insert into items (
 ) values ($1, $2, 'scan', $3, $4, $5, $6, $7, $8, $9, $10, 'selected', 'selected by event', $11, now())
 on conflict (item_id) do nothing;
 
--- name: item_rights :val The rights that an item was brought in with.
-select rights from items where item_id = $1;
+-- name: rights_of_file :many What is known of an imported item ($1), then of the same bytes ($2) in other items.
+select rights from (
+    select rights, 0 as place, item_id from items where item_id = $1
+    union all
+    select rights, 1, item_id from assets where sha256 = $2 and role = 'source' and item_id <> $1
+) known order by place, item_id;
 
 -- name: imported_from :one The item that this very import made of an address before it was cut off.
 select i.item_id, i.title from items i join assets a using (item_id)

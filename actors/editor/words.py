@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from contracts.rights import LICENCES, RightsRecord, attribution_text
+from contracts.rights import RightsRecord, attribution_text
 
 __all__ = [
     "PostText",
@@ -81,7 +81,7 @@ def compose(source: SourceText, rights: RightsRecord) -> PostText:
 
 def finished(title: str, told: str, tags: Sequence[str], rights: RightsRecord) -> PostText:
     """Bring words within the limits. The credit that a licence asks for is never cut; the rest gives way to it."""
-    credit = _credit(rights)
+    credit = _lines(attribution_text(rights))
     room = MAX_DESCRIPTION_BYTES - len(credit.encode()) - 2
     told = fit_bytes(_lines(told), max(0, room))
     return PostText(
@@ -136,14 +136,6 @@ def fit_bytes(text: str, limit: int) -> str:
         return text
     head = text.encode()[: max(0, limit - len("…".encode()))].decode(errors="ignore")
     return _at_word_end(_whole_characters(head), text) + "…" if head else ""
-
-
-def _credit(rights: RightsRecord) -> str:
-    licence = LICENCES.get(rights.licence, LICENCES["unknown"])
-    lines = [attribution_text(rights)]
-    if licence.share_alike:
-        lines.append(f"This video is shared under the same licence: {licence.title} {licence.url}")
-    return _lines("\n".join(line for line in lines if line))
 
 
 def _at_word_end(head: str, text: str) -> str:

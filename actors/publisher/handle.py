@@ -15,14 +15,17 @@ import msgspec
 from actors import platforms
 from actors.publisher.draft import as_request, make_draft, privacy_note
 from actors.publisher.posts import Post, Posts, Q, Session
+from actors.runtime.db import into
 from actors.runtime.killpoint import reach
 from actors.runtime.oauth import OAuthClient
 from actors.runtime.work import Services, Work
+from contracts.changes import rights_of
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import PostPublished, PostRequested, RenderCompleted
 from contracts.ids import AccountId, post_id
+from contracts.plan import Plan
 from contracts.platform import Publishes, RemotePost
-from contracts.rights import may
+from contracts.rights import RightsRecord, may_all, outlet_of, uses_of, works_in
 
 __all__ = ["handle"]
 
@@ -50,6 +53,7 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
     size_bytes = await services.objects.size(request.key)
     if size_bytes is None:
         raise Reject(f"there is no stored video {request.key}", mend="Render or upload it again")
+    request = msgspec.structs.replace(request, rights=await _known_rights(request, services))
     name = post_id(request.item_id, request.destination.platform)
     async with work.lease(f"post:{name}") as lease:
         posts = Posts(services, lease, name)
@@ -71,6 +75,32 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
         except Retry as error:
             await posts.explain(str(error), next_action="none: it is tried again by itself")
             raise
+
+
+async def _known_rights(request: PostRequested, services: Services) -> RightsRecord:
+    """Return the rights of a request, with what else is known here of the works in its file.
+
+    Whoever asks for a post states its rights. The file may have been made here, or be a source that was fetched here;
+    then the records that it was made or fetched under count too.
+    """
+    replace = msgspec.structs.replace
+    rows = await services.db.fetch(Q["fetched_as"], Path(request.key).stem)
+    known = [replace(into(RightsRecord, row["rights"]), changes=()) for row in rows]
+    plan = await services.db.fetchval(Q["rendered_from"], request.key)
+    if plan is not None:
+        known += works_in(rights_of(msgspec.convert(plan, Plan)))
+    stated = {_work(one) for one in works_in(request.rights)}
+    more = (replace(one, parts=()) for one in known if _work(one) not in stated)
+    return replace(request.rights, changes=request.rights.changes or (), parts=(*request.rights.parts, *more))
+
+
+def _work(record: RightsRecord) -> tuple[object, ...]:
+    """Return what tells one statement of rights from another, whatever was made of the work since."""
+    return tuple(
+        getattr(record, name)
+        for name in record.__struct_fields__
+        if name not in {"changes", "parts", "earlier", "proof_key", "replaces", "read_at", "attested_at"}
+    )
 
 
 class _Posting:
@@ -105,13 +135,12 @@ class _Posting:
         await self._finish(post, account.account_id, remote)
 
     def _check_rights(self) -> None:
-        uses = ("derivative", "commercial") if self._services.settings.monetised else ("derivative",)
-        for use in uses:
-            verdict = may(
-                "commercial" if use == "commercial" else "derivative", self._request.rights, at=self._work.now
-            )
-            if not verdict.allowed:
-                raise Reject(f"it may not be posted: {verdict.because}", mend="Record the right to use it, or drop it")
+        uses = uses_of(monetised=self._services.settings.monetised)
+        limits = platforms.module(self._request.destination.platform).LIMITS
+        to = outlet_of(self._request.destination, text_bytes=limits.description_bytes)
+        verdict = may_all(uses, self._request.rights, at=self._work.now, to=to)
+        if not verdict.allowed:
+            raise Reject(f"it may not be posted: {verdict.because}", mend="Record the right to use it, or drop it")
 
     async def _publish(self, post: Post, account: AccountId) -> RemotePost:
         """Open a session, or go on with the one that is stored, until the platform has the video."""

@@ -19,6 +19,7 @@ from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Tx
 from actors.runtime.objects import content_key
 from actors.runtime.work import Services, Work
+from contracts.changes import rights_of
 from contracts.events import Destination, RenderCompleted, RenderRequested
 from contracts.ids import ItemId
 from contracts.media import Rendition
@@ -110,12 +111,11 @@ async def finish(work: Work[Any], tx: Tx, asked: Asked, rendition: Rendition, pl
 
 
 def _completed(asked: Asked, rendition: Rendition, plan: Plan) -> RenderCompleted:
-    """Return the answer to a request. Its rights are those of the picture's source."""
-    rights = next(source.rights for source in plan.sources if source.id == plan.clips[0].source)
+    """Return the answer to a request. Its rights are those of every work in it, and say what was changed."""
     return RenderCompleted(
         item_id=asked.item_id,
         rendition=rendition,
-        rights=rights,
+        rights=rights_of(plan),
         title=asked.title,
         description=asked.description,
         hashtags=asked.hashtags,

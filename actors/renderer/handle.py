@@ -17,18 +17,18 @@ from actors.renderer import chunk_jobs
 from actors.renderer.finish import Asked, finish, store
 from actors.renderer.parts import Parts, evidence, note_file, opened
 from actors.renderer.parts import store as store_part
+from actors.renderer.permitted import require
 from actors.renderer.pieces import Cut, file_name, workers
 from actors.renderer.progress import Pace, tell
 from actors.renderer.timeline import frame_count
 from actors.runtime.db import Connection, into, load_queries
 from actors.runtime.work import Handler, Services, Work
-from contracts.errors import Reject, Snooze
+from contracts.errors import Snooze
 from contracts.events import RenderRequested
 from contracts.ids import PlanId
 from contracts.media import Rendition
 from contracts.plan import plan_id
 from contracts.plan_rules import check, duration_us
-from contracts.rights import Use, may
 
 __all__ = ["render_handler"]
 
@@ -45,7 +45,7 @@ def render_handler(parts: Parts) -> Handler:
         """Render the plan of one event, or ask for its parts. Raises: Reject, Retry, Snooze, LeaseLost."""
         plan = work.event.plan
         check(plan)
-        _require_rights(work, services)
+        require(plan, services, work.event.destination)
         name = plan_id(plan)
         async with work.lease(f"render:{name}"):
             total = frame_count(duration_us(plan), plan.output.fps)
@@ -62,19 +62,6 @@ def render_handler(parts: Parts) -> Handler:
                 await finish(work, tx, Asked.of(work.event), rendition, plan)
 
     return handle
-
-
-def _require_rights(work: Work[RenderRequested], services: Services) -> None:
-    """Refuse before any file is touched what may not be edited, or not on a channel that earns money."""
-    uses: tuple[Use, ...] = ("derivative", "commercial") if services.settings.monetised else ("derivative",)
-    for source in work.event.plan.sources:
-        for use in uses:
-            verdict = may(use, source.rights, at=work.now)
-            if not verdict.allowed:
-                raise Reject(
-                    f"source '{source.id}' must not be used: {verdict.because}",
-                    mend="record a licence or a permission, then plan again",
-                )
 
 
 async def _stored(services: Services, name: PlanId) -> Rendition | None:

@@ -9,6 +9,7 @@ from typing import Final
 from actors.renderer import chunk_jobs
 from actors.renderer.job import ENGINE
 from actors.renderer.parts import Parts, finish_part
+from actors.renderer.permitted import require_stored
 from actors.renderer.progress import tell
 from actors.runtime.db import load_queries
 from actors.runtime.work import Handler, Services, Work
@@ -48,6 +49,7 @@ def chunk_handler(parts: Parts) -> Handler:
         ):
             work.log.info("chunk.left", plan_id=event.plan_id, index=event.index)
             return
+        require_stored(job, services)
         await chunk_jobs.revive(work, services, job["item_id"], event.plan_id)
         try:
             cut = await parts.cut(services, event.plan_id, job["plan"])

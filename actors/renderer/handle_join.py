@@ -9,6 +9,7 @@ from msgspec import convert
 from actors.renderer import chunk_jobs
 from actors.renderer.finish import Asked, finish, join
 from actors.renderer.parts import Parts
+from actors.renderer.permitted import require_stored
 from actors.renderer.progress import tell
 from actors.runtime.work import Handler, Services, Work
 from contracts.errors import Reject
@@ -31,6 +32,7 @@ def join_handler(parts: Parts) -> Handler:
             if job is None or job["finished"] or job["join_event"] != event.event_id:
                 work.log.info("join.not_needed", plan_id=event.plan_id)
                 return
+            require_stored(job, services)
             asked = convert(job["asked"], Asked)
             cut = await parts.cut(services, event.plan_id, job["plan"])
             rendition = await join(work, services, parts, cut)

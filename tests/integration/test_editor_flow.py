@@ -183,7 +183,8 @@ async def test_selected_work_becomes_a_plan_and_is_downloaded_once(
     assert stored(settings, "sources") == [source.key]
     assert (Path(settings.media_url) / source.key).read_bytes() == site.video
     assert source.sha256 == hashlib.sha256(site.video).hexdigest()
-    assert (source.rights, first.destination) == (CC_BY, Destination(platform="youtube"))
+    assert source.rights == msgspec.structs.replace(CC_BY, proof_key=source.rights.proof_key)
+    assert first.destination == Destination(platform="youtube")
     assert first.plan.clips[0].end_us == pytest.approx(4_000_000, abs=1000)
     assert first.title == "Waves at dawn"
     assert "by Ann (https://example.org/waves), CC BY 4.0" in first.description

@@ -24,8 +24,10 @@ from actors.editor.planning import PRESETS
 from actors.editor.words import SourceText, compose
 from actors.editor.writer import SCHEMA
 from actors.runtime.db import Database
+from contracts.changes import rights_of
 from contracts.events import ImportRequested
 from contracts.ids import ObjectKey
+from contracts.plan import Plan
 from contracts.rights import RightsRecord, attribution_text
 from deploy.sandbox.media import make_clip
 from tests.channel import Channel, Killed, connected_channel, stamped
@@ -85,10 +87,14 @@ def texts(event: dict[str, Any]) -> tuple[str, str, tuple[str, ...]]:
     return event["title"], event["description"], tuple(event["hashtags"])
 
 
-def composed(transcript: str = HEARD) -> tuple[str, str, tuple[str, ...]]:
+def composed(event: dict[str, Any], transcript: str = HEARD) -> tuple[str, str, tuple[str, ...]]:
     words = SourceText(title="Waves", file_name="big_waves.mp4", transcript=transcript)
-    text = compose(words, CC_BY)
+    text = compose(words, whole_rights(event))
     return text.title, text.description, text.hashtags
+
+
+def whole_rights(event: dict[str, Any]) -> RightsRecord:
+    return rights_of(msgspec.convert(event["plan"], Plan))
 
 
 def cues(event: dict[str, Any]) -> str:
@@ -101,7 +107,7 @@ async def test_words_are_written_and_speech_is_transcribed(channel: Channel, dat
     made = await edited(channel, await asked(channel, clip))
     title, description, hashtags = texts(made)
     assert title == "Made-up title"
-    assert description == f"Made-up description\n\n{attribution_text(CC_BY)}"
+    assert description == f"Made-up description\n\n{attribution_text(whole_rights(made))}"
     assert hashtags == ("madeuphashtagsone", "madeuphashtagstwo")
     assert cues(made) == HEARD
     words = [word for cue in made["plan"]["captions"]["cues"] for word in cue["words"]]
@@ -123,7 +129,7 @@ async def test_without_a_key_nobody_is_asked(channel: Channel, database: Databas
     use(channel, groq_api_key=None)
     with capture_logs() as logs:
         made = await edited(channel, await asked(channel, clip))
-    assert texts(made) == composed("")
+    assert texts(made) == composed(made, "")
     assert cues(made) == ""
     assert await calls(channel) == {}
     (line,) = [line for line in logs if line["event"] == "edit.no_captions"]
@@ -162,7 +168,7 @@ async def test_a_source_cannot_speak_through_the_model(channel: Channel, clip: P
     assert title.startswith("WIN NOW xx")
     assert len(title) == 100
     assert "evil" not in title + description
-    assert description.endswith(attribution_text(rights).replace("<", "‹").replace(">", "›"))
+    assert description.endswith(attribution_text(whole_rights(made)).replace("<", "‹").replace(">", "›"))
     assert len(description.encode()) < 1000
     assert (len(hashtags), hashtags[:2]) == (8, ("win", "tag0"))
     (chat,) = (await channel.state())["groq"]["chats"]
@@ -196,7 +202,7 @@ async def test_a_model_that_fails_costs_the_item_nothing(
     await channel.fault(CHAT, **fault)
     with capture_logs() as logs:
         made = await edited(channel, await asked(channel, clip))
-    assert texts(made) == composed()
+    assert texts(made) == composed(made)
     (line,) = [line for line in logs if line["event"] == "edit.words_composed"]
     assert because in line["because"]
     assert "\n" not in line["because"]
@@ -248,7 +254,7 @@ async def test_a_model_that_is_slow_is_not_waited_for(
     with capture_logs() as logs:
         async with asyncio.timeout(30):
             made = await edited(channel, await asked(channel, clip))
-    assert texts(made) == composed()
+    assert texts(made) == composed(made)
     (line,) = [line for line in logs if line["event"] == "edit.words_composed"]
     assert "did not answer within 0.3 s" in line["because"] or "timed out" in line["because"]
 
@@ -258,7 +264,7 @@ async def test_a_retired_or_unknown_model_is_named_in_the_log(channel: Channel, 
     use(channel, groq_model="llama-3.1-8b-instant", groq_transcript_model="whisper-9")
     with capture_logs() as logs:
         made = await edited(channel, await asked(channel, clip))
-    assert texts(made) == composed("")
+    assert texts(made) == composed(made, "")
     said = " ".join(str(line.get("because")) for line in logs)
     assert "model_decommissioned: The model `llama-3.1-8b-instant` has been decommissioned" in said
     assert "404 model_not_found: The model `whisper-9` does not exist" in said
