@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from actors.ranker.chores import count_usual, find_patterns, learn
 from actors.ranker.handle import record, settle
-from actors.runtime.app import ActorApp
+from actors.runtime.app import ActorApp, Ticker
 from contracts.events import CandidateFound, ScanCompleted
 
 __all__ = ["APP"]
 
-APP = ActorApp(name="ranker", handlers={CandidateFound: record, ScanCompleted: settle})
+APP = ActorApp(
+    name="ranker",
+    handlers={CandidateFound: record, ScanCompleted: settle},
+    tickers=(
+        Ticker(name="ranker.count_usual", every_s=600.0, run=count_usual),
+        Ticker(name="ranker.find_patterns", every_s=600.0, run=find_patterns),
+        Ticker(name="ranker.learn", every_s=600.0, run=learn),
+    ),
+)

@@ -11,10 +11,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
+from actors.ranker.context import context_of
+from actors.ranker.ingest import Seen, adopt, counts_of, ingest, lock_works
+from actors.ranker.judge import Judged, votes
+from actors.ranker.model import in_use
 from actors.ranker.policy import Choice, Contender, Decision, choose, summary
-from actors.ranker.score import Observation, score, uses_for
+from actors.ranker.score import Observation, Scored, score, uses_for, with_vote
 from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Tx
@@ -24,7 +29,7 @@ from contracts.errors import Snooze
 from contracts.events import CandidateFound, CandidateSelected, Destination, Event, Reason, ScanCompleted
 from contracts.ids import ItemId
 from contracts.platform import Candidate
-from contracts.rights import RightsRecord
+from contracts.rights import RightsRecord, outlet_of
 
 __all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOST_WAITS", "record", "settle"]
 
@@ -32,6 +37,8 @@ Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 30.0
+MOST_JUDGED: Final = 40
+"""Works of one scan that a language model is asked about."""
 MOST_WAITS: Final = 11
 """Waits in a row without a further candidate: 2.5 minutes in all, more than all retries of one candidate take."""
 
@@ -46,6 +53,8 @@ class Row(Struct, frozen=True, kw_only=True):
     decision: Decision
     rights: RightsRecord
     candidate: Candidate
+    taken_as: ItemId | None
+    """The item as which its work was selected or imported."""
 
 
 async def record(work: Work[CandidateFound], services: Services) -> None:
@@ -53,30 +62,23 @@ async def record(work: Work[CandidateFound], services: Services) -> None:
     event, seen = work.event, work.event.candidate
     async with work.commit() as tx:
         earlier = [into(Observation, row) for row in await tx.conn.fetch(Q["history"], seen.item_id)]
-        scored = score(seen, niche=event.niche, earlier=earlier, uses=uses_for(monetised=services.settings.monetised))
-        await tx.conn.execute(
-            Q["record_item"],
-            seen.item_id,
-            event.correlation_id,
-            seen.platform,
-            seen.title,
-            seen.url,
-            event.niche,
+        scored = score(
             seen,
-            seen.rights,
-            scored.score,
-            scored.reasons,
+            niche=event.niche,
+            earlier=earlier,
+            uses=uses_for(monetised=services.settings.monetised),
+            context=await context_of(tx.conn, seen, event.niche),
+            model=await in_use(tx.conn),
         )
-        counts = seen.metrics
-        await tx.conn.execute(
-            Q["record_observation"],
-            seen.item_id,
-            seen.observed_at,
-            counts.views,
-            counts.likes,
-            counts.comments,
-            counts.shares,
+        sighting = Seen(
+            candidate=seen,
+            counts=(counts_of(seen),),
+            niche=event.niche,
+            correlation_id=event.correlation_id,
+            score=scored.score,
+            reasons=scored.reasons,
         )
+        await ingest(tx.conn, [sighting])
         await tx.conn.execute(
             Q["record_sighting"], _scan_of(event), seen.item_id, scored.score, scored.reasons, event.destination
         )
@@ -94,12 +96,17 @@ async def settle(work: Work[ScanCompleted], services: Services) -> None:
             f"{state['recorded']} of {found} candidates of this scan are recorded",
             delay_s=min(FIRST_WAIT_S * 2.0 ** state["waits"], LONGEST_WAIT_S),
         )
+    judged = Judged() if state["settled"] else await _judged(event, scan_id, services)
     async with work.commit() as tx:
         if await tx.conn.fetchval(Q["claim_scan"], scan_id) is None:
             return
-        rows = {row["item_id"]: into(Row, row) for row in await tx.conn.fetch(Q["contenders"], scan_id)}
+        await lock_works(tx.conn)
+        await adopt(tx.conn, now=work.now)
+        rows = {row["item_id"]: _voted(into(Row, row), judged) for row in await tx.conn.fetch(Q["contenders"], scan_id)}
+        for row in rows.values():
+            await tx.conn.execute(Q["score_sighting"], scan_id, row.item_id, row.score, row.reasons)
         choices = choose(
-            [_contender(row) for row in rows.values()],
+            [_contender(row, services.settings) for row in rows.values()],
             uses=uses_for(monetised=services.settings.monetised),
             at=work.now,
         )
@@ -108,6 +115,22 @@ async def settle(work: Work[ScanCompleted], services: Services) -> None:
             await _apply(tx, work, rows[choice.item_id], choice, services.settings)
         await tx.conn.execute(Q["settle_scan"], scan_id, work.now, because)
         work.log.info("scan.settled", scan_id=scan_id, because=because)
+
+
+async def _judged(event: ScanCompleted, scan_id: str, services: Services) -> Judged:
+    """Ask the language model about the best works of a scan, outside of any transaction."""
+    rows = await services.db.fetch(Q["to_vote_on"], scan_id, MOST_JUDGED)
+    works = [msgspec.convert(row["candidate"], Candidate) for row in rows]
+    return await votes(
+        works, event.niche, settings=services.settings, clock=services.clock, quota=services.means.quota, db=services.db
+    )
+
+
+def _voted(row: Row, judged: Judged) -> Row:
+    vote = judged.votes.get(row.item_id)
+    because = judged.skipped.get(row.item_id, f"a language model is asked about the best {MOST_JUDGED} of a scan only")
+    scored = with_vote(Scored(score=row.score, reasons=row.reasons), vote, because=because)
+    return msgspec.structs.replace(row, score=scored.score, reasons=scored.reasons)
 
 
 async def _apply(tx: Tx, work: Work[ScanCompleted], row: Row, choice: Choice, settings: Settings) -> None:
@@ -136,7 +159,7 @@ async def _apply(tx: Tx, work: Work[ScanCompleted], row: Row, choice: Choice, se
         tx.emit(selected, name=row.item_id)
     elif choice.outcome != "known":
         await tx.conn.execute(Q["pass_item"], row.item_id, choice.because, work.now)
-    await tx.conn.execute(Q["close_sighting"], _scan_of(event), row.item_id, choice.outcome, choice.because)
+    await tx.conn.execute(Q["close_sighting"], _scan_of(event), row.item_id, choice.outcome, _told(choice, row))
 
 
 def default_destination(settings: Settings) -> Destination | None:
@@ -146,14 +169,22 @@ def default_destination(settings: Settings) -> Destination | None:
     return Destination(platform=settings.destination, privacy=settings.privacy)
 
 
-def _contender(row: Row) -> Contender:
+def _contender(row: Row, settings: Settings) -> Contender:
     return Contender(
         item_id=row.item_id,
         score=row.score,
-        decision=row.decision,
+        decision="selected" if row.taken_as else row.decision,
         rights=row.rights,
         has_media=row.candidate.media_url is not None,
+        to=outlet_of(row.destination or default_destination(settings)),
     )
+
+
+def _told(choice: Choice, row: Row) -> str:
+    """Say why, and of a work that was chosen before, as which item."""
+    if choice.outcome == "known" and row.taken_as not in {None, row.item_id}:
+        return f"its work was chosen before as {row.taken_as}"
+    return choice.because
 
 
 def _scan_of(event: Event) -> str:

@@ -10,14 +10,14 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from contracts.ids import ItemId
-from contracts.rights import RightsRecord, Use, may
+from contracts.rights import Outlet, RightsRecord, Use, may_all
 
 __all__ = ["FINAL", "MIN_SCORE", "MOST_SELECTED", "Choice", "Contender", "Decision", "Outcome", "choose", "summary"]
 
 MOST_SELECTED: Final = 1
 """Works chosen per scan."""
-MIN_SCORE: Final = 30.0
-"""Points of 100 below which nothing is made of a work."""
+MIN_SCORE: Final = 45.0
+"""Points of 100 below which nothing is made of a work: a usable one, off the niche, that hardly grows has fewer."""
 
 Decision = Literal["found", "selected", "passed", "imported"]
 Outcome = Literal["selected", "passed", "refused", "known"]
@@ -34,6 +34,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     decision: Decision
     rights: RightsRecord
     has_media: bool
+    to: Outlet | None = None
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -74,10 +75,9 @@ def choose(
 def _hindrance(one: Contender, *, uses: Sequence[Use], at: datetime, min_score: float) -> tuple[Outcome | None, str]:
     if one.decision in FINAL:
         return "known", f"it was {one.decision} before"
-    for use in uses:
-        verdict = may(use, one.rights, at=at)
-        if not verdict.allowed:
-            return "refused", verdict.because
+    verdict = may_all((*uses, "share"), one.rights, at=at, to=one.to)
+    if not verdict.allowed:
+        return "refused", verdict.because
     if not one.has_media:
         return "refused", "the platform offers no media file"
     if one.score < min_score:

@@ -1,25 +1,7 @@
 -- name: history :many
-select observed_at, views from observations where item_id = $1 order by observed_at;
-
--- name: record_item :exec
--- A decision that stands keeps what was known when it was made; else the newest observation counts.
-insert into items (item_id, correlation_id, origin, platform, title, url, niche, candidate, rights, score, reasons, decision)
-values ($1, $2, 'scan', $3, $4, $5, $6, $7, $8, $9, $10, 'found')
-on conflict (item_id) do update set
-    title = excluded.title,
-    url = excluded.url,
-    niche = excluded.niche,
-    candidate = excluded.candidate,
-    rights = excluded.rights,
-    score = excluded.score,
-    reasons = excluded.reasons
-where items.decision in ('found', 'passed')
-  and (items.candidate ->> 'observed_at')::timestamptz <= (excluded.candidate ->> 'observed_at')::timestamptz;
-
--- name: record_observation :exec
-insert into observations (item_id, observed_at, views, likes, comments, shares)
-values ($1, $2, $3, $4, $5, $6)
-on conflict do nothing;
+select c.observed_at, c.views, c.likes, c.comments, c.shares
+from counts c join items i using (item_no)
+where i.item_id = $1 order by c.observed_at;
 
 -- name: record_sighting :exec
 insert into sightings (scan_id, item_id, score, reasons, destination)
@@ -41,8 +23,13 @@ select scan_id from scans where scan_id = $1 and settled_at is null for update;
 
 -- name: contenders :many
 -- Locks the items, always in the same order, so that two scans never choose the same one.
-select i.item_id, s.score, s.reasons, s.destination, i.decision, i.rights, i.candidate
-from sightings s join items i using (item_id)
+select i.item_id, s.score, s.reasons, s.destination, i.decision, i.rights, i.candidate, taken.taken_as
+from sightings s join items i using (item_id) left join marks m using (item_no)
+left join lateral (
+    select o.item_id as taken_as from marks n join items o using (item_no)
+    where n.work_id = m.work_id and o.decision in ('selected', 'imported')
+    order by o.decided_at, o.item_no limit 1
+) taken on true
 where s.scan_id = $1
 order by i.item_id
 for update of i;
@@ -62,3 +49,19 @@ update sightings set outcome = $3, because = $4 where scan_id = $1 and item_id =
 
 -- name: settle_scan :exec
 update scans set settled_at = $2, because = $3 where scan_id = $1;
+
+-- name: to_vote_on :many
+-- The best works of a scan, with what a language model is told of them.
+select i.item_id, i.candidate from sightings s join items i using (item_id)
+where s.scan_id = $1 and i.decision in ('found', 'passed')
+order by s.score desc, i.item_id
+limit $2;
+
+-- name: score_sighting :exec
+update sightings set score = $3, reasons = $4 where scan_id = $1 and item_id = $2;
+
+-- name: take_chore :val
+-- Take work that is done once in a while by one replica; null: it is not due.
+insert into chores (name, done_at) values ($1, $2)
+on conflict (name) do update set done_at = excluded.done_at where chores.done_at <= $2 - $3::interval
+returning name;

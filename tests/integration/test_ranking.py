@@ -193,6 +193,30 @@ async def test_known_item_is_not_selected_again(
     assert await database.fetchval("select rights ->> 'licence' from items") == "CC0-1.0"
 
 
+async def test_work_is_selected_on_one_platform_only(
+    nats_admin: Client, database: Database, settings_of: SettingsOf
+) -> None:
+    """The same video under another platform's name, or brought in by a person, would be made once more."""
+    await database.execute(
+        "insert into items (item_id, correlation_id, origin, title, url, rights, decision) values"
+        " ('import:1', '', 'import', 'Brought in', 'https://youtu.be/dQw4w9WgXcQ', '{}', 'imported')"
+    )
+    brought = candidate("dQw4w9WgXcQ", 99_000, url="https://www.youtube.com/watch?v=dQw4w9WgXcQ&feature=share")
+    fresh = candidate("fresh", 100, url="https://vimeo.com/76979871")
+    copy = candidate("copy", 50_000, url="https://player.vimeo.com/video/76979871")
+    async with serving(APP, settings_of("ranker")):
+        await tell(nats_admin, [found("s1", brought), found("s1", fresh), completed("s1", 2)])
+        assert await settled(database, "s1") == ["selected archive:fresh of 2 candidates"]
+        await tell(nats_admin, [found("s2", copy), completed("s2", 1)])
+        assert await settled(database, "s2") == ["nothing selected of 1 candidates: 1 already selected"]
+    assert [one.item_id for one in await selections(nats_admin)] == ["archive:fresh"]
+    rows = await database.fetch("select item_id, because from sightings where outcome = 'known'")
+    assert dict(map(tuple, rows)) == {
+        "archive:dQw4w9WgXcQ": "its work was chosen before as import:1",
+        "archive:copy": "its work was chosen before as archive:fresh",
+    }
+
+
 async def test_passed_item_may_rise_later(nats_admin: Client, database: Database, settings_of: SettingsOf) -> None:
     """What was second best yesterday, and takes off today, is what a channel looks for."""
     risen = candidate("b", 90_000, observed_at=AT + timedelta(days=1))

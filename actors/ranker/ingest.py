@@ -1,0 +1,419 @@
+"""Store candidates, their observations and the works they belong to: one way for one candidate and for many.
+
+All writers take turns by one advisory lock, so two replicas never make two works of one, and no order of locks can
+make them wait for each other. Alone, new rows are copied straight in; only what may be there already is upserted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from actors.ranker.identity import Mark, Verdict, length_tolerance_us, mark_of, number_of, same_work
+from actors.ranker.recent import Counts, newest, pack
+from actors.runtime.db import Connection, Record, load_queries
+from contracts.events import Reason
+from contracts.ids import CorrelationId, ItemId
+from contracts.platform import Candidate, Metrics
+from contracts.rights import RightsRecord
+
+__all__ = [
+    "Batch",
+    "Counts",
+    "Ingested",
+    "Seen",
+    "adopt",
+    "counts_of",
+    "ingest",
+    "lock_works",
+    "prepare",
+    "store",
+]
+
+Q: Final = load_queries(Path(__file__).with_name("ingest.sql"))
+
+MOST_NAMESAKES: Final = 8
+"""Items of one title and length that a new one is compared with: works that share so much are a series."""
+
+_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_IMPORT: Final = "import"
+
+
+class Seen(Struct, frozen=True, kw_only=True, gc=False):
+    """A candidate with the observations to store of it. picture: of its thumbnail, by `picture.look_of`."""
+
+    candidate: Candidate
+    counts: tuple[Counts, ...]
+    niche: str = ""
+    correlation_id: CorrelationId = CorrelationId("")
+    score: float | None = None
+    reasons: tuple[Reason, ...] | None = None
+    picture: int | None = None
+
+
+class Ingested(Struct, frozen=True, kw_only=True):
+    """What became of a batch. joined: items that were put to a work that another item founded."""
+
+    items: int = 0
+    new_items: int = 0
+    new_works: int = 0
+    joined: int = 0
+    merged_works: int = 0
+    observations: int = 0
+
+    def __add__(self, other: Ingested) -> Ingested:
+        names = self.__struct_fields__
+        return Ingested(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+class Entry(Struct, kw_only=True, gc=False):
+    """One item of a batch: its newest sighting, all its observations, and what the database says of it."""
+
+    seen: Seen
+    mark: Mark
+    body: str
+    counts: dict[datetime, Counts]
+    title_key: int | None
+    creator_key: int | None
+    link: str | None
+    item_no: int = 0
+    work_id: int | None = None
+    was_known: bool = False
+    recent: bytes = b""
+    because: str = ""
+
+
+Batch: TypeAlias = list[Entry]
+"""Entries by item id, each item once."""
+
+
+def counts_of(candidate: Candidate) -> Counts:
+    """Return the counts that a candidate came with."""
+    of = candidate.metrics
+    return Counts(at=candidate.observed_at, views=of.views, likes=of.likes, comments=of.comments, shares=of.shares)
+
+
+async def ingest(conn: Connection, batch: Iterable[Seen]) -> Ingested:
+    """Store a batch inside the caller's transaction. The lock on works is held until that ends."""
+    return await store(conn, prepare(batch))
+
+
+def prepare(batch: Iterable[Seen]) -> Batch:
+    """Do all that needs no database. May run in a thread."""
+    entries: dict[ItemId, Entry] = {}
+    for one in batch:
+        item_id = one.candidate.item_id
+        counts = {each.at: each for each in one.counts}
+        earlier = entries.get(item_id)
+        if earlier is None or earlier.seen.candidate.observed_at <= one.candidate.observed_at:
+            if earlier is not None:
+                counts = earlier.counts | counts
+            entries[item_id] = _entry(one, counts)
+        else:
+            earlier.counts = counts | earlier.counts
+    return [entries[item_id] for item_id in sorted(entries)]
+
+
+def _entry(one: Seen, counts: dict[datetime, Counts]) -> Entry:
+    mark = mark_of(one.candidate, picture=one.picture)
+    body = msgspec.json.encode(one.candidate).decode()
+    return Entry(
+        seen=one,
+        mark=mark,
+        body=_NUL.sub(r"\1", body) if "\\u0000" in body else body,
+        counts=counts,
+        title_key=number_of(mark.title),
+        creator_key=number_of(mark.creator),
+        link=mark.link,
+    )
+
+
+async def lock_works(conn: Connection) -> None:
+    """Be alone with the works until the transaction ends."""
+    await conn.execute(Q["lock_works"])
+
+
+async def store(conn: Connection, batch: Batch) -> Ingested:
+    """Store a prepared batch inside the caller's transaction."""
+    if not batch:
+        return Ingested()
+    await lock_works(conn)
+    works = await _put_items(conn, batch)
+    fresh = [entry for entry in batch if entry.work_id is None]
+    linking = [entry for entry in batch if entry.work_id is not None and entry.link is not None]
+    joins = _Joins()
+    known_keys = await _join_by_key(conn, [*fresh, *linking], works, joins)
+    await _join_by_title(conn, fresh, joins)
+    founded, lost = joins.settle(fresh, linking)
+    if lost:
+        await conn.execute(Q["move_marks"], [old for old, _ in lost], [kept for _, kept in lost])
+    await _put_marks(conn, fresh)
+    for entry in linking:
+        await conn.execute(Q["put_link"], entry.item_no, number_of(entry.link or ""), entry.because)
+    await _put_keys(conn, [*fresh, *linking], known_keys)
+    await _put_counts(conn, batch)
+    return Ingested(
+        items=len(batch),
+        new_items=sum(not entry.was_known for entry in batch),
+        new_works=founded,
+        joined=len(fresh) - founded,
+        merged_works=len(lost),
+        observations=sum(len(entry.counts) for entry in batch),
+    )
+
+
+async def _put_items(conn: Connection, batch: Batch) -> dict[str, int | None]:
+    """Store the items; return the works of those and of all items that they name, None where there is none yet."""
+    by_id: dict[str, Entry] = {entry.mark.item_id: entry for entry in batch}
+    works = await _look_up(conn, by_id, [*by_id, *{key for entry in batch for key in _keys(entry)[1:]} - by_id.keys()])
+    put = await conn.fetch(
+        Q["put_items"],
+        list(by_id),
+        [entry.seen.correlation_id for entry in batch],
+        [entry.seen.niche for entry in batch],
+        [entry.seen.score for entry in batch],
+        [entry.body for entry in batch],
+        [None if entry.seen.reasons is None else msgspec.json.encode(entry.seen.reasons).decode() for entry in batch],
+    )
+    for row in put:
+        by_id[row["item_id"]].item_no = row["item_no"]
+    # Between the two statements another stage may have decided on an item that was not there before.
+    if missed := [item_id for item_id, entry in by_id.items() if not entry.item_no]:
+        await _look_up(conn, by_id, missed)
+    return works
+
+
+async def _look_up(conn: Connection, by_id: dict[str, Entry], item_ids: Sequence[str]) -> dict[str, int | None]:
+    works: dict[str, int | None] = {}
+    for row in await conn.fetch(Q["known"], item_ids):
+        works[row["item_id"]] = row["work_id"]
+        if (entry := by_id.get(row["item_id"])) is not None:
+            entry.was_known, entry.item_no, entry.work_id = True, row["item_no"], row["work_id"]
+            entry.recent = row["recent"] or b""
+            # An item that links elsewhere later on must not pull that work to the first one.
+            if row["link"] is not None:
+                entry.link = None
+    return works
+
+
+def _keys(entry: Entry) -> tuple[str, ...]:
+    """Return the item's id, its address where that is another, and the work that it links to."""
+    return entry.mark.own if entry.link is None else (*entry.mark.own, entry.link)
+
+
+class _Joins:
+    """Works and new items, joined step by step (union-find). A node is a work id, or a new item's number negated."""
+
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
+        self.joined = 0
+
+    def root(self, node: int) -> int:
+        above = self._above
+        while (higher := above.get(node, node)) != node:
+            above[node] = node = above.get(higher, higher)
+        return node
+
+    def join(self, a: int, b: int) -> bool:
+        """Join two nodes; return whether they were apart. Works lie above new items, old above young."""
+        a, b = self.root(a), self.root(b)
+        if a == b:
+            return False
+        top, below = sorted((a, b), key=lambda node: (node < 0, abs(node)))
+        self._above[below] = top
+        return True
+
+    def settle(self, fresh: Sequence[Entry], linking: Sequence[Entry]) -> tuple[int, list[tuple[int, int]]]:
+        """Give every item its work. Returns: how many works are new, and (lost, kept) of merged ones."""
+        founded: set[int] = set()
+        for entry in fresh:
+            root = self.root(-entry.item_no)
+            entry.work_id = abs(root)
+            if root < 0:
+                founded.add(entry.work_id)
+        for entry in linking:
+            entry.work_id = self.root(_node(entry))
+        lost = [(node, self.root(node)) for node in self._above if node > 0]
+        return len(founded), sorted(pair for pair in lost if pair[0] != pair[1])
+
+
+def _node(entry: Entry) -> int:
+    return -entry.item_no if entry.work_id is None else entry.work_id
+
+
+async def _join_by_key(
+    conn: Connection, entries: Sequence[Entry], works: dict[str, int | None], joins: _Joins
+) -> set[str]:
+    """Join what shares an id or address; return those of them that lead to a work already."""
+    asked = {key: number for entry in entries for key in _keys(entry) if (number := number_of(key)) is not None}
+    by_number = {row["key"]: row["work_id"] for row in await conn.fetch(Q["keys"], list(asked.values()))}
+    held: dict[str, int] = {key: work for key, work in works.items() if work is not None}
+    for key, number in asked.items() if by_number else ():
+        if number in by_number:
+            joins.join(held.setdefault(key, by_number[number]), by_number[number])
+    known = set(held)
+    for entry in entries:
+        node = _node(entry)
+        for at, key in enumerate(_keys(entry)):
+            if joins.join(held.setdefault(key, node), node):
+                entry.because = f"it {'is' if at < len(entry.mark.own) else 'links to'} {key}"
+    return known
+
+
+async def _join_by_title(conn: Connection, fresh: Sequence[Entry], joins: _Joins) -> None:
+    titled = [entry for entry in fresh if entry.title_key is not None and entry.mark.duration_us is not None]
+    bounds = [_length_bounds(entry.mark) for entry in titled]
+    rows = await conn.fetch(
+        Q["namesakes"],
+        list(range(len(titled))),
+        [entry.title_key for entry in titled],
+        [least for least, _ in bounds],
+        [most for _, most in bounds],
+        MOST_NAMESAKES,
+    )
+    others: dict[ItemId, list[tuple[int, Verdict]]] = {}
+    for row in rows:
+        mark = titled[row["at"]].mark
+        others.setdefault(mark.item_id, []).append((row["work_id"], same_work(mark, _stored(row, mark))))
+    for group in _namesakes(titled):
+        for at, entry in enumerate(group):
+            told = others.get(entry.mark.item_id, [])
+            told += [(_node(o), same_work(entry.mark, o.mark)) for o in group[max(at - MOST_NAMESAKES, 0) : at]]
+            _join_one(joins, entry, told)
+
+
+def _join_one(joins: _Joins, entry: Entry, others: Sequence[tuple[int, Verdict]]) -> None:
+    """Join an item to the first work of its title that fits, and to none that holds another part of a series.
+
+    Two works that are there already are not merged for a title's sake.
+    """
+    against = {joins.root(node) for node, verdict in others if verdict.against}
+    for node, verdict in others:
+        root, own = joins.root(node), joins.root(_node(entry))
+        if verdict.same and root not in against and not (root > 0 and own > 0) and joins.join(root, own):
+            entry.because = verdict.because
+            return
+
+
+def _namesakes(titled: Sequence[Entry]) -> Iterator[list[Entry]]:
+    groups: dict[int | None, list[Entry]] = {}
+    for entry in titled:
+        groups.setdefault(entry.title_key, []).append(entry)
+    for group in groups.values():
+        yield sorted(group, key=lambda entry: entry.mark.duration_us or 0)
+
+
+def _length_bounds(mark: Mark) -> tuple[int, int]:
+    """Return lengths between which all that can agree lie; `same_work` decides."""
+    length = mark.duration_us or 0
+    slack = length_tolerance_us(length)
+    return length - slack, length + slack
+
+
+def _stored(row: Record, like: Mark) -> Mark:
+    """Return the mark of a stored item of the same title; of its creator only whether it is the same one is known."""
+    creator_key = row["creator_key"]
+    same = creator_key is not None and creator_key == number_of(like.creator)
+    return Mark(
+        item_id=row["item_id"],
+        platform=row["platform"],
+        own=(row["item_id"],),
+        title=like.title,
+        telling=like.telling,
+        duration_us=row["duration_us"],
+        creator=like.creator if same else "" if creator_key is None else "another",
+        language=row["language"],
+        picture=row["picture"],
+        published_at=row["published_at"],
+    )
+
+
+async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
+    rows = [
+        (
+            entry.item_no,
+            entry.mark.item_id,
+            entry.work_id,
+            entry.mark.platform,
+            entry.mark.published_at,
+            max(entry.counts, default=None),
+            entry.mark.duration_us,
+            entry.title_key,
+            entry.creator_key,
+            entry.mark.language,
+            entry.mark.picture,
+            number_of(entry.link or ""),
+            entry.because,
+            pack(entry.counts.values()),
+        )
+        for entry in sorted(fresh, key=attrgetter("item_no"))
+    ]
+    columns = (
+        *("item_no", "item_id", "work_id", "platform", "published_at", "seen_at", "duration_us"),
+        *("title_key", "creator_key", "language", "picture", "link", "because", "recent"),
+    )
+    if rows:
+        await conn.copy_records_to_table("marks", records=rows, columns=columns)
+
+
+async def _put_keys(conn: Connection, entries: Sequence[Entry], known: set[str]) -> None:
+    """Store what leads to these works beside the ids of items, which lead there by themselves."""
+    ids = {entry.mark.item_id for entry in entries}
+    keys = {
+        number_of(key): entry.item_no
+        for entry in entries
+        for key in _keys(entry)[1:]
+        if key not in known and key not in ids
+    }
+    if keys:
+        await conn.copy_records_to_table("work_keys", records=sorted(keys.items()), columns=("key", "item_no"))
+
+
+async def _put_counts(conn: Connection, batch: Batch) -> None:
+    rows: dict[bool, list[tuple[object, ...]]] = {True: [], False: []}
+    for entry in sorted(batch, key=attrgetter("item_no")):
+        to = rows[entry.was_known]
+        for at in sorted(entry.counts):
+            of = entry.counts[at]
+            to.append((entry.item_no, at, of.views, of.likes, of.comments, of.shares))
+    columns = ("item_no", "observed_at", "views", "likes", "comments", "shares")
+    if rows[False]:
+        await conn.copy_records_to_table("counts", records=rows[False], columns=columns)
+    if rows[True]:
+        await conn.execute(Q["put_counts"], *(list(column) for column in zip(*rows[True], strict=True)))
+        packed = [(entry, pack(entry.counts.values(), entry.recent)) for entry in batch if entry.was_known]
+        touched = [(entry, recent) for entry, recent in packed if recent != entry.recent]
+        await conn.execute(
+            Q["touch_marks"],
+            [entry.item_no for entry, _ in touched],
+            [newest(recent) for _, recent in touched],
+            [recent for _, recent in touched],
+        )
+
+
+async def adopt(conn: Connection, *, now: datetime) -> None:
+    """Give what was decided elsewhere, such as imports, its works, so that none is made twice."""
+    rows = await conn.fetch(Q["unmarked"])
+    await ingest(conn, [Seen(candidate=_decided(row, now), counts=()) for row in rows])
+
+
+def _decided(row: Record, now: datetime) -> Candidate:
+    if row["candidate"] is not None:
+        return msgspec.convert(row["candidate"], Candidate)
+    return Candidate(
+        item_id=row["item_id"],
+        platform=_IMPORT,
+        platform_id=row["item_id"],
+        url=row["url"] or "",
+        title=row["title"],
+        metrics=Metrics(),
+        observed_at=now,
+        rights=RightsRecord(licence="unknown"),
+    )

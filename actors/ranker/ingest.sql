@@ -1,0 +1,85 @@
+-- name: lock_works :exec
+-- Whoever holds it is alone with marks and work_keys until its transaction ends. Batches are sorted in memory.
+select pg_advisory_xact_lock(7301), set_config('work_mem', '64MB', true);
+
+-- name: known :many
+select i.item_id, i.item_no, m.work_id, m.link, m.recent
+from items i left join marks m using (item_no)
+where i.item_id = any($1::text[]);
+
+-- name: put_items :many
+-- A decision that stands keeps what was known when it was made; else the newest observation counts.
+insert into items (item_id, correlation_id, origin, platform, title, url, niche, candidate, rights, score, reasons, decision)
+select item_id, correlation_id, 'scan', candidate ->> 'platform', candidate ->> 'title', candidate ->> 'url', niche,
+    candidate, candidate -> 'rights', score, reasons, 'found'
+from (
+    select item_id, correlation_id, niche, score, candidate::jsonb as candidate, reasons::jsonb as reasons
+    from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::text[], $6::text[])
+        as given (item_id, correlation_id, niche, score, candidate, reasons)
+    offset 0  -- so that the JSON is parsed once
+) given
+on conflict (item_id) do update set
+    title = excluded.title,
+    url = excluded.url,
+    niche = excluded.niche,
+    candidate = excluded.candidate,
+    rights = excluded.rights,
+    score = coalesce(excluded.score, items.score),
+    reasons = coalesce(excluded.reasons, items.reasons)
+where items.decision in ('found', 'passed')
+  and (excluded.score is not null or items.candidate <> excluded.candidate)
+  and (items.candidate ->> 'observed_at')::timestamptz <= (excluded.candidate ->> 'observed_at')::timestamptz
+returning item_id, item_no;
+
+-- name: keys :many
+select k.key, m.work_id from work_keys k join marks m using (item_no) where k.key = any($1::bigint[]);
+
+-- name: namesakes :many
+-- Items of the same title whose length is within the given bounds, the oldest of each title first, few of each.
+select given.at, m.item_id, m.work_id, m.platform, m.published_at, m.duration_us, m.creator_key, m.language, m.picture
+from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) as given (at, title_key, least_us, most_us)
+cross join lateral (
+    select * from marks
+    where marks.title_key = given.title_key and marks.duration_us between given.least_us and given.most_us
+    order by item_no limit $5
+) m;
+
+-- name: put_counts :exec
+insert into counts (item_no, observed_at, views, likes, comments, shares)
+select * from unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+on conflict do nothing;
+
+-- name: touch_marks :exec
+update marks m set seen_at = given.seen_at, recent = given.recent
+from unnest($1::bigint[], $2::timestamptz[], $3::bytea[]) as given (item_no, seen_at, recent)
+where m.item_no = given.item_no;
+
+-- name: put_link :exec
+update marks set link = $2, because = case when $3 = '' then because else $3 end where item_no = $1;
+
+-- name: move_marks :exec
+update marks m set work_id = given.kept
+from unnest($1::bigint[], $2::bigint[]) as given (lost, kept)
+where m.work_id = given.lost;
+
+-- name: unmarked :many
+-- What was decided without passing here: imports, and selections by event.
+select i.item_id, i.title, i.url, i.candidate
+from items i
+where i.decision in ('selected', 'imported') and not exists (select from marks m where m.item_no = i.item_no)
+order by i.item_no;
+
+-- name: freshest :one
+-- The items that were observed last, newest first, in columns; numbers as big-endian bytes.
+select
+    array_agg(item_id) as item_ids,
+    array_agg(platform) as platforms,
+    string_agg(int8send(work_id), '') as work_ids,
+    string_agg(float8send(coalesce(extract(epoch from published_at)::float8, 'NaN')), '') as published_s,
+    string_agg(int4send(octet_length(recent)), '') as lengths,
+    string_agg(recent, '') as recent
+from (
+    select item_id, platform, work_id, published_at, recent
+    from marks where seen_at is not null
+    order by seen_at desc, item_no desc limit $1
+) fresh;

@@ -1,0 +1,7 @@
+-- name: find_votes :many  Votes that were given before
+select asked, value, because from judge_votes where asked = any($1::text[]);
+
+-- name: put_votes :exec  Keep votes; of two that were given at once the first stands
+insert into judge_votes (asked, model, value, because, voted_at)
+select asked, $2, value, because, $5 from unnest($1::text[], $3::float8[], $4::text[]) as given (asked, value, because)
+on conflict (asked) do nothing;
