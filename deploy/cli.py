@@ -17,7 +17,7 @@ import msgspec
 from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import EttamettaError, Reject
 from contracts.flow import ACTORS
-from contracts.rights import LICENCES, RightsRecord, parse_licence
+from contracts.rights import LICENCES, USES, RightsRecord, parse_licence
 
 __all__ = ["main"]
 
@@ -26,8 +26,28 @@ T = TypeVar("T")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+ELSEWHERE: Final = {
+    "niches": ("deploy.niches", "niches"),
+    "observe": ("deploy.observe", "observe_file"),
+    "patterns": ("deploy.patterns", "patterns"),
+    "scan": ("deploy.niches", "scan"),
+    "train": ("deploy.train", "train"),
+}
+"""Commands in modules of their own, which are loaded when they are asked for."""
+
+
 class _Group(click.Group):
     """Turns a user's mistake into one line and exit code 2, never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in ELSEWHERE:
+            module, command = ELSEWHERE[name]
+            found: click.Command = getattr(importlib.import_module(module), command)
+            return found
+        return super().get_command(ctx, name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -186,6 +206,11 @@ def migrate() -> None:
     "--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt [beside the file]."
 )
 @click.option("--to", metavar="PLATFORM", help="Post it there [DESTINATION; unset: it is rendered and kept].")
+@click.option("--page", metavar="URL", help="Page of the work, for the credit line.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z"]), help="When a permission ends.")
+@click.option("--only-for", multiple=True, type=click.Choice(USES), help="Use that a permission is limited to.")
+@click.option("--only-on", multiple=True, metavar="PLATFORM", help="Platform that a permission is limited to.")
+@click.option("--replaces", default="", metavar="TEXT", help="Why it may weaken the rights on record for this file.")
 @_data_option
 def import_(source: str, data_dir: Path | None, **options: Any) -> None:
     """Bring media in with its rights record; the editor takes it from there."""
@@ -193,26 +218,10 @@ def import_(source: str, data_dir: Path | None, **options: Any) -> None:
 
     settings = _data_dir(load_settings(), data_dir)
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    sent = _run(import_media(settings, source, rights=rights, **options))
+    until = options.pop("until")
+    until = until.replace(tzinfo=until.tzinfo or UTC) if until else None
+    sent = _run(import_media(settings, source, rights=rights, until=until, **options))
     click.echo(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
-
-
-@main.command()
-@click.argument("niche")
-@click.option("--platform", help="Only this platform [every one that needs no credential].")
-@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
-@_data_option
-def scan(niche: str, platform: str | None, limit: int, data_dir: Path | None) -> None:
-    """Look for candidates once."""
-    from contracts.events import ScanRequested
-    from deploy.system import publish
-
-    settings = _data_dir(load_settings(), data_dir)
-    if not 0 < len(niche.strip()) <= 200:
-        raise Reject("the niche is empty or longer than 200 characters", mend='such as: ettametta scan "deep sea"')
-    event = ScanRequested(niche=niche, platform=platform, limit=limit)
-    sent = _run(publish(settings, event))
-    click.echo(f"scan requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
 
 
 @main.command()
@@ -225,6 +234,7 @@ def scan(niche: str, platform: str | None, limit: int, data_dir: Path | None) ->
 @click.option("--title", default="", help="Title [the file's name].")
 @click.option("--description", default="", help="Description.")
 @click.option("--privacy", type=click.Choice(["private", "unlisted", "public"]), help="Who may see it [PRIVACY].")
+@click.option("--changes", multiple=True, metavar="TEXT", help="What was done to another's work, for its credit.")
 @_data_option
 def post(video: Path, data_dir: Path | None, **options: Any) -> None:
     """Post a finished video file."""
@@ -381,20 +391,29 @@ def effects(sheet: Path | None) -> None:
 
 @main.command()
 @click.argument("candidates", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--niche", default="", help="What the channel is about.")
-@_json_option
-def rank(candidates: Path, niche: str, as_json: bool) -> None:
-    """Score candidates from a file, one JSON object a line, best first. Needs no services."""
+@click.option("--as-of", metavar="TIME", help="Look at nothing observed later [the newest observation]. ISO 8601, UTC.")
+@click.option("--niche", help="What the channel is about [not known: no work is more relevant than another].")
+@click.option(
+    "--objective",
+    type=click.Choice(["growth", "balanced", "views"]),
+    default="growth",
+    show_default=True,
+    help="What comes first: what multiplies fastest, what gets the most further views, or some of both.",
+)
+@click.option("--json", is_flag=True, expose_value=False, help="Changes nothing: it prints JSON lines anyway.")
+def rank(candidates: Path, as_of: str | None, niche: str | None, objective: Any) -> None:
+    """Rank candidates of a file, one JSON object a line, best first on stdout. Needs no services.
+
+    A line: {"id", "platform", "title", "description", "channel", "tags", "published_at", "duration_s", "licence",
+    "observations": [{"at", "views", "likes", "comments", "shares"}]}; missing = null. docs/ranking.md has the rest.
+    """
     from deploy.offline import rank_file
 
-    scored = rank_file(candidates, niche=niche, settings=load_settings())
-    if as_json:
-        _print_json(scored)
-        return
-    for one in scored:
-        click.echo(f"{one.score:5.1f}  {one.outcome:<8}  {one.title}  ({one.because})")
-        for reason in one.reasons:
-            click.echo(f"       {reason.points:+5.1f}  {reason.signal}: {reason.because}")
+    ranking = rank_file(candidates, niche=niche, as_of=as_of, objective=objective, settings=load_settings())
+    for note in ranking.notes:
+        click.echo(note, err=True)
+    for line in ranking.lines:
+        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
 
 
 def _licence(text: str) -> str:

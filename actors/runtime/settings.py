@@ -89,8 +89,23 @@ class Settings(Struct, frozen=True, kw_only=True):
         "openai/gpt-oss-20b"
     )
     groq_transcript_model: Annotated[str, Meta(description="Groq's model for transcripts.")] = "whisper-large-v3-turbo"
-    openai_api_key: Annotated[str | None, Meta(description="OpenAI-compatible fallback.")] = None
+    openai_api_key: Annotated[
+        str | None, Meta(description="An OpenAI-compatible server (OPENAI_API_URL), where there is no Groq key.")
+    ] = None
+    openai_model: Annotated[str | None, Meta(description="Its language model; unset: the one known to do.")] = None
+    llm_calls_a_day: Annotated[
+        int, Meta(description="Calls a day in which a language model votes on works; 0: none.", ge=0)
+    ] = 200
     elevenlabs_api_key: Annotated[str | None, Meta(description="ElevenLabs: voices.")] = None
+    youtube_searches_per_day: Annotated[
+        int, Meta(description="Search calls a day that Google grants the project of YOUTUBE_API_KEY.", ge=0)
+    ] = 100
+    youtube_units_per_day: Annotated[
+        int, Meta(description="Units a day that Google grants the same project for all other calls.", ge=0)
+    ] = 10_000
+    proposed_niches_watched: Annotated[
+        int, Meta(description="Most proposed niches that are watched without a person's word.", ge=0)
+    ] = 0
     pexels_api_key: Annotated[str | None, Meta(description="Pexels: stock video.")] = None
     font_path: Annotated[Path | None, Meta(description="Font file of captions; unset: found by itself.")] = None
     secret_key: Annotated[str | None, Meta(description="Key that encrypts tokens; unset: made in data_dir.")] = None

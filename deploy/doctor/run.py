@@ -12,7 +12,7 @@ import msgspec
 
 from actors import platforms
 from actors.runtime.settings import SECRETS, Settings, SettingsInvalid
-from deploy.doctor import credentials, discovery, gpu, machine, services
+from deploy.doctor import credentials, discovery, gpu, llm, machine, services
 from deploy.doctor.check import Check, wrong
 
 __all__ = ["DEADLINE_S", "diagnose", "exit_code", "render"]
@@ -70,6 +70,7 @@ def _steps(settings: Settings) -> dict[str, Callable[[], Awaitable[Found]]]:
         "PostgreSQL": lambda: services.check_postgres(settings),
         "MEDIA_URL": lambda: services.check_media(settings),
         **{name: _apart(check) for name, check in blocking.items()},
+        "language model": lambda: llm.check_llm(settings),
         "gpu": gpu.check_gpu,
         "stack": lambda: services.check_stack(settings),
     }

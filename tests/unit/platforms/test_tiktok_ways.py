@@ -29,7 +29,7 @@ async def test_without_settings_it_says_why_it_cannot(tmp_path: Path) -> None:
         with pytest.raises(Reject, match="no words"):
             await at.adapter.discover(" ", limit=5)
     async with imitated("tiktok", tmp_path, tiktok_client_key=None, tiktok_client_secret=None) as at:
-        with pytest.raises(Reject, match="TIKTOK_CLIENT_KEY.* not set, which research needs"):
+        with pytest.raises(Reject, match=r"TIKTOK_CLIENT_KEY.* not set, which research needs"):
             await at.adapter.discover("chess", limit=5)
 
 

@@ -1,0 +1,59 @@
+"""`ettametta observe`: a history of candidates from a file, into the database."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+import msgspec
+
+from actors.ranker.observe import Observed, observe
+from actors.runtime.db import DRIVER_ERRORS, open_database
+from actors.runtime.settings import Settings, load_settings
+from contracts.errors import Reject
+from contracts.flow import OUTSIDE
+from deploy.system import located
+
+__all__ = ["observe_file", "observed"]
+
+
+@click.command("observe")
+@click.argument("history", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR).")
+def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None:
+    """Store candidates and their observations from a file, lines as `rank` takes them. Nothing is made of them.
+
+    Running again on the same file changes nothing. A line that cannot be read is named, and the others are stored.
+    """
+    settings = load_settings()
+    if data_dir is not None:
+        settings = msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
+    found = asyncio.run(observed(settings, history))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    for bad in found.bad:
+        click.echo(f"line {bad.number}: {bad.because}", err=True)
+    if found.bad_lines > len(found.bad):
+        click.echo(f"and {found.bad_lines - len(found.bad)} more lines that cannot be read", err=True)
+    stored = found.stored
+    click.echo(
+        f"{stored.items} candidates ({stored.new_items} new) with {stored.observations} observations; "
+        f"{stored.joined} are works that were known, {stored.new_works} are new; {found.bad_lines} lines left out"
+    )
+
+
+async def observed(settings: Settings, history: Path) -> Observed:
+    """Store a file in the system that runs or in DATABASE_URL. Raises: Reject."""
+    url = settings.database_url or located(settings, OUTSIDE.name).database_url
+    assert url is not None
+    try:
+        async with open_database(url, max_size=2, name="ettametta-observe") as db:
+            with await asyncio.to_thread(history.open, "rb") as lines:
+                return await observe(db, lines)
+    except DRIVER_ERRORS as error:
+        raise Reject(
+            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
+        ) from error

@@ -1,0 +1,58 @@
+"""`ettametta train`: a ranking model from the own observations, put to use only where it is better."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from actors.ranker.chores import can_learn
+from actors.ranker.model import Report, retire
+from actors.ranker.train import retrain
+from actors.runtime.db import DRIVER_ERRORS, open_database
+from actors.runtime.settings import Settings, load_settings
+from contracts.errors import Reject
+from contracts.flow import OUTSIDE
+from deploy.system import located
+
+__all__ = ["train", "trained"]
+
+
+@click.command()
+@click.option("--retire", "retiring", is_flag=True, help="Train nothing: go back to the forecast without a model.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR).")
+def train(*, retiring: bool, as_json: bool, data_dir: Path | None) -> None:
+    """Train a ranking model on what was observed, judge it on later days, and use it if it is better there."""
+    settings = load_settings()
+    if data_dir is not None:
+        settings = msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
+    if not retiring and not can_learn():
+        raise Reject("what training needs is not installed", mend="install it: pip install 'ettametta[learn]'")
+    report = asyncio.run(trained(settings, retiring=retiring))
+    if report is None:
+        click.echo("the forecast alone ranks")
+    elif as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        click.echo(f"{'in use from now on' if report.better else 'not put to use'}: {report.because}")
+
+
+async def trained(settings: Settings, *, retiring: bool = False) -> Report | None:
+    """Train in the system that runs or in DATABASE_URL; None: a model was retired. Raises: Reject."""
+    url = settings.database_url or located(settings, OUTSIDE.name).database_url
+    assert url is not None
+    now = datetime.now(UTC)
+    try:
+        async with open_database(url, max_size=2, name="ettametta-train") as db, db.pool.acquire() as conn:
+            if retiring:
+                await retire(conn, at=now)
+                return None
+            return await retrain(conn, now=now)
+    except DRIVER_ERRORS as error:
+        raise Reject(
+            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
+        ) from error
