@@ -103,6 +103,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     youtube_units_per_day: Annotated[
         int, Meta(description="Units a day that Google grants the same project for all other calls.", ge=0)
     ] = 10_000
+    trends_region: Annotated[
+        str | None, Meta(description="Country whose rising topics are asked for, as US; unset: each platform's usual.")
+    ] = None
     proposed_niches_watched: Annotated[
         int, Meta(description="Most proposed niches that are watched without a person's word.", ge=0)
     ] = 0
@@ -213,12 +216,12 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     folder = (Path() if folder is None else folder).absolute()
     faults: list[Fault] = []
     given: dict[str, Any] = {}
-    for source in (
-        _toml_values(folder / "ettametta.toml", faults),
-        _dotenv_values(folder / ".env", faults),
-        os.environ if env is None else env,
+    for source, own in (
+        (_toml_values(folder / "ettametta.toml", faults), True),
+        (_dotenv_values(folder / ".env", faults), True),
+        (os.environ if env is None else env, False),
     ):
-        given |= _named_values(source, folder, faults)
+        given |= _named_values(source, folder, faults, own=own)
     api_urls = {name.removesuffix("_api_url"): given.pop(name) for name in sorted(given) if name.endswith("_api_url")}
     options = {name: str(given.pop(name)).strip() for name in sorted(given) if name not in _FIELDS}
     values: dict[str, Any] = {"api_urls": {name: str(url) for name, url in api_urls.items()}, "options": options}
@@ -255,8 +258,8 @@ def unread_names(declared: Collection[str], folder: Path | None = None) -> tuple
     return tuple(found)
 
 
-def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault]) -> dict[str, Any]:
-    """Pick what names a setting, with the content of what names a file instead."""
+def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault], *, own: bool) -> dict[str, Any]:
+    """Pick what names a setting, with the content of what names a file instead. own: written for this program alone."""
     set_here = {name: value for name, value in source.items() if not _is_placeholder(value)}
     found: dict[str, Any] = {}
     for name, value in set_here.items():
@@ -272,7 +275,9 @@ def _named_values(source: Mapping[str, Any], folder: Path, faults: list[Fault]) 
             try:
                 text = (folder / Path(str(value)).expanduser()).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                faults.append(Fault(name, f"cannot read {value} ({_short(error)})", "Name a readable text file"))
+                # In the environment, what only looks like a platform's setting may be another program's.
+                if own or plain.lower() in _FIELDS:
+                    faults.append(Fault(name, f"cannot read {value} ({_short(error)})", "Name a readable text file"))
                 continue
             if _is_placeholder(text):
                 faults.append(Fault(name, f"{value} holds no value", "Put the value into that file, or unset it"))

@@ -22,6 +22,9 @@ DEADLINE_S: Final = 5.0
 DEADLINES_S: Final = {"gpu": gpu.DEADLINE_S}
 """Of checks that do more than ask."""
 
+LEAST_SECRET_CHARS: Final = 12
+"""Values of settings that no platform declares are hidden from this length on; shorter ones are words."""
+
 T = TypeVar("T")
 Found = Check | tuple[Check, ...]
 
@@ -125,8 +128,8 @@ def _apart(work: Callable[[], T]) -> Callable[[], Awaitable[T]]:
 def _secret_texts(settings: Settings) -> tuple[str, ...]:
     """Return what must not be shown: secrets, and the passwords within addresses."""
     values = [str(value) for name, value in msgspec.structs.asdict(settings).items() if name in SECRETS and value]
-    open_ = {need.setting for name in platforms.names() for need in platforms.needs_of(name) if not need.secret}
-    values += [value for name, value in settings.options.items() if name not in open_]
+    secret = {need.setting for name in platforms.names() for need in platforms.needs_of(name) if need.secret}
+    values += [value for name, value in settings.options.items() if name in secret or len(value) >= LEAST_SECRET_CHARS]
     passwords = [urlsplit(value).password for value in values if "://" in value]
     return tuple(sorted({text for text in (*values, *passwords) if text}, key=len, reverse=True))
 

@@ -251,6 +251,13 @@ def test_names_in_dotenv_that_nothing_reads_are_named(tmp_path: Path, monkeypatc
     assert "remove" in found["FROBNICATE"].mend
 
 
+async def test_words_of_other_programs_garble_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FEATURE_ENABLED=1 in the environment would hide every 1 in what doctor says."""
+    monkeypatch.chdir(tmp_path)
+    settings = settings_in(tmp_path, FEATURE_ENABLED="1", DOCKER_REGISTRY_SERVER="a", REDDIT_CLIENT_SECRET="sesame")
+    assert run._secret_texts(settings) == ("sesame",)
+
+
 def test_credentials_said_to_be_unused_are_unused() -> None:
     """If it fails, doctor tells people that a key is of no use which an actor now needs."""
     fields = {field for group in NOT_USED_YET.values() for field in group}

@@ -262,3 +262,23 @@ def test_user_agent_names_the_contact(tmp_path: Path) -> None:
     assert load_settings({"CONTACT": "https://studio.example"}, tmp_path).user_agent.endswith(
         "(https://studio.example)"
     )
+
+
+def test_options_of_platforms_are_read_from_everywhere(tmp_path: Path) -> None:
+    """A platform that is added would need a line in the settings."""
+    (tmp_path / "key").write_text("from a file\n")
+    (tmp_path / ".env").write_text("SOMEWHERE_API_KEY_FILE=key\nELSEWHERE_CHANNELS=a,b\n")
+    settings = load_settings({"NOWHERE_ACCESS_TOKEN": "t", "UNRELATED": "x"}, tmp_path)
+    assert settings.option("somewhere_api_key") == "from a file"
+    assert settings.option("elsewhere_channels") == "a,b"
+    assert settings.option("nowhere_access_token") == "t"
+    assert settings.option("render_workers") == "0", "a field is an option too"
+    assert settings.option("unrelated") is None
+
+
+def test_files_of_other_programs_stop_nothing(tmp_path: Path) -> None:
+    """A variable of another program in the environment would stop every command."""
+    load_settings({"VAULT_CLIENT_KEY_FILE": "/nonexistent"}, tmp_path)
+    (tmp_path / ".env").write_text("VAULT_CLIENT_KEY_FILE=/nonexistent\n")
+    with pytest.raises(SettingsInvalid, match="VAULT_CLIENT_KEY_FILE"):
+        load_settings({}, tmp_path)
