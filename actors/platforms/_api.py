@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
@@ -22,13 +23,15 @@ from actors.runtime.means import Means
 from actors.runtime.quota import Bucket, Pause
 from contracts.errors import RateLimited, Reject, Retry
 
-__all__ = ["Api", "Rates", "absent", "count", "dig", "read_each"]
+__all__ = ["KEYLESS", "Api", "Rates", "absent", "count", "dig", "leaving_out", "mark_of", "read_each"]
 
 DEADLINE_S: Final = 20.0
 BUSY: Final = timedelta(seconds=60)
 """How long a platform is left alone that answers 429 and does not say how long."""
 LONGEST: Final = timedelta(days=1)
 ONCE: Final = timedelta(milliseconds=1)
+CREDENTIAL: Final = "Check its credential: `ettametta doctor` names it"
+KEYLESS: Final = "Set CONTACT, which goes into the User-Agent, or ask later"
 
 T = TypeVar("T")
 
@@ -46,7 +49,8 @@ class Api:
 
     Args: name: of the adapter; base: (name, address), the address used where settings do not replace it;
     what: the platform in words; buckets: quotas that every request spends one of; rates: its rate headers;
-    fault: reads a platform's own error answers, and returns the error to raise or None, which leaves it to the status.
+    fault: reads a platform's own error answers, and returns the error to raise or None, which leaves it to the status;
+    mend: what a person does about 401 and 403, KEYLESS where there is no credential.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Api:
         buckets: Sequence[Bucket] = (),
         rates: Rates | None = None,
         fault: Callable[[Response, datetime], Exception | None] | None = None,
+        mend: str = CREDENTIAL,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._means = means
@@ -67,6 +72,7 @@ class Api:
         self._buckets = tuple(buckets)
         self._rates = rates
         self._fault = fault
+        self._mend = mend
         self._deadline_s = deadline_s
         self.base_url = means.settings.api_url(name, base)
 
@@ -78,6 +84,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         secret_params: Mapping[str, str] | None = None,
         fresh_s: float = 0.0,
+        keyed_by: str = "",
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
     ) -> Any:
@@ -89,6 +96,7 @@ class Api:
             headers=headers,
             secret_params=secret_params,
             fresh_s=fresh_s,
+            keyed_by=keyed_by,
             buckets=buckets,
             cost=cost,
         )
@@ -102,6 +110,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         secret_params: Mapping[str, str] | None = None,
         fresh_s: float = 0.0,
+        keyed_by: str = "",
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
     ) -> T:
@@ -113,6 +122,7 @@ class Api:
             headers=headers,
             secret_params=secret_params,
             fresh_s=fresh_s,
+            keyed_by=keyed_by,
             buckets=buckets,
             cost=cost,
         )
@@ -126,6 +136,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         secret_params: Mapping[str, str] | None = None,
         fresh_s: float = 0.0,
+        keyed_by: str = "",
         buckets: Sequence[Bucket] = (),
         cost: int = 1,
         in_thread: bool = False,
@@ -135,21 +146,60 @@ class Api:
         Counts of a kept answer belong to that moment. A body that `parse` refuses is not kept.
         Args: path: below the base address, or a whole address that begins with it; secret_params: credentials that
         go into the address, kept out of keys and texts; fresh_s: seconds for which an earlier answer does;
+        keyed_by: whose answer it is, where that depends on the credential (see mark_of);
         buckets: quotas that this request spends `cost` of, beside those of the platform; in_thread: parse beside the
         event loop, for what takes long.
         Raises: RateLimited (also while the platform is left alone), Retry, Reject.
         """
         url = path if path.startswith(self.base_url) else f"{self.base_url}{path}"
-        key = _key(self._name, url, params)
+        whole = [*(params.items() if isinstance(params, Mapping) else params or ()), *(secret_params or {}).items()]
+
+        async def send(etag: str | None) -> Response:
+            asked = {**(headers or {}), **({"If-None-Match": etag} if etag else {})}
+            return await self._send("GET", url, params=whole, headers=asked, buckets=buckets, cost=cost)
+
+        key = _key(self._name, url, params, keyed_by)
+        return await self._remembered(key, parse, send, fresh_s=fresh_s, in_thread=in_thread)
+
+    async def read_post(
+        self,
+        path: str,
+        parse: Callable[[Any, datetime], T],
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        fresh_s: float = 0.0,
+        keyed_by: str = "",
+        buckets: Sequence[Bucket] = (),
+        cost: int = 1,
+    ) -> T:
+        """Return what `parse` makes of the decoded JSON of a POST that only reads; otherwise as `read`."""
+        url = f"{self.base_url}{path}"
+
+        async def send(_: str | None) -> Response:
+            return await self._send(
+                "POST", url, params=params, headers=headers or {}, json=json, buckets=buckets, cost=cost
+            )
+
+        key = _key(self._name, url, params, keyed_by, json)
+        return await self._remembered(key, lambda body, at: parse(_json(body, self._what), at), send, fresh_s=fresh_s)
+
+    async def _remembered(
+        self,
+        key: str,
+        parse: Callable[[bytes, datetime], T],
+        send: Callable[[str | None], Awaitable[Response]],
+        *,
+        fresh_s: float,
+        in_thread: bool = False,
+    ) -> T:
+        """Return what `parse` makes of a kept answer, else of what `send` gives, which takes the kept one's ETag."""
         cache, clock = self._means.cache, self._means.clock
         kept = await cache.get(key) if fresh_s else None
         if kept is not None and kept.fresh_until > clock.now():
             return await _parsed(parse, kept.body, kept.fetched_at, in_thread=in_thread)
-        asked = dict(headers or {})
-        if kept is not None and kept.etag:
-            asked["If-None-Match"] = kept.etag
-        whole = [*(params.items() if isinstance(params, Mapping) else params or ()), *(secret_params or {}).items()]
-        answer = await self._send("GET", url, params=whole, headers=asked, buckets=buckets, cost=cost)
+        answer = await send(kept.etag if kept is not None else None)
         now = clock.now()
         body, etag = answer.body, answer.headers.get("ETag")
         if answer.status == 304:
@@ -227,7 +277,7 @@ class Api:
             if until is not None or answer.status == 429:
                 raise RateLimited(f"{self._what} answered 429: too many requests", until=until or now + BUSY)
         if answer.status in {401, 403}:
-            _refuse(answer, self._what, now)
+            _refuse(answer, self._what, now, self._mend)
         raise_for_status(answer, what=self._what, now=now)
 
     def _spent(self, answer: Response, now: datetime) -> datetime | None:
@@ -241,11 +291,10 @@ class Api:
         return _reset(answer, self._rates, now) if left < 1 else None
 
 
-def _refuse(answer: Response, what: str, now: datetime) -> None:
+def _refuse(answer: Response, what: str, now: datetime, mend: str) -> None:
     try:
         raise_for_status(answer, what=what, now=now)
     except Reject as refused:
-        mend = "Check its credential: `ettametta doctor` names it"
         raise Reject(refused.reason, mend=mend) from refused
 
 
@@ -270,9 +319,29 @@ async def _parsed(parse: Callable[[bytes, datetime], T], body: bytes, at: dateti
     return await asyncio.to_thread(parse, body, at) if in_thread else parse(body, at)
 
 
-def _key(name: str, url: str, params: Params | None) -> str:
+def _key(name: str, url: str, params: Params | None, keyed_by: str, body: Any = None) -> str:
     pairs = sorted(params.items() if isinstance(params, Mapping) else params or ())
-    return hashlib.sha256(msgspec.json.encode((name, url, pairs))).hexdigest()
+    whole = (name, url, pairs, *((keyed_by, body) if keyed_by or body is not None else ()))
+    return hashlib.sha256(msgspec.json.encode(whole, order="deterministic")).hexdigest()
+
+
+def mark_of(credential: str) -> str:
+    """Return what tells one credential's answers from another's, and from which it cannot be had back."""
+    return hashlib.sha256(f"whose answers: {credential}".encode()).hexdigest()
+
+
+@contextmanager
+def leaving_out(found: Sized, *, platform: str) -> Iterator[None]:
+    """Read one page after another within it: a fault on a later page ends the reading and keeps what was found.
+
+    Raises: Retry, RateLimited as long as there is nothing in `found`.
+    """
+    try:
+        yield
+    except (Retry, RateLimited) as error:
+        if not found:
+            raise
+        get_logger().warning("discovery.pages_left_out", platform=platform, found=len(found), because=str(error))
 
 
 def _json(body: bytes, what: str) -> Any:

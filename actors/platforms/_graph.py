@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from actors.platforms._api import Api, count
+from actors.platforms._api import Api, count, leaving_out, mark_of
 from actors.platforms._text import clean
 from actors.runtime.http import Response, retry_after
 from actors.runtime.means import Means
@@ -123,41 +123,66 @@ class Graph(Api):
 
     async def ask(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
         """Return the object at `path`. Raises: RateLimited, Retry, Reject (GraphRefused where Meta gave a number)."""
+        return await self.read_object(path, params, lambda answer, _: answer)
+
+    async def read_object(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        parse: Callable[[dict[str, Any], datetime], T],
+        *,
+        fresh_s: float = 0.0,
+    ) -> T:
+        """Return what `parse` makes of the object at `path` and of the moment at which it was fetched.
+
+        fresh_s: seconds for which an earlier answer to the same token does. Raises: as `ask`.
+        """
         token = self._means.settings.option(self._token.setting)
         if not token:
             raise Reject(f"{self._token.setting.upper()} is not set", mend=self._token.means)
+
+        def read(answer: Any, at: datetime) -> T:
+            if not isinstance(answer, dict):
+                raise Retry(f"{self._what} answered with something that is no object")
+            return parse(answer, at)
+
         headers = {"Authorization": f"Bearer {token}"}
-        answer = await self.get(path, params=params, headers=headers)
-        if not isinstance(answer, dict):
-            raise Retry(f"{self._what} answered with something that is no object")
-        return cast("dict[str, Any]", answer)
+        return await self.read_json(
+            path, read, params=params, headers=headers, fresh_s=fresh_s, keyed_by=mark_of(token)
+        )
 
     async def collect(
         self,
         path: str,
         params: Mapping[str, str],
-        read: Callable[[list[Any]], Sequence[T]],
+        read: Callable[[list[Any], datetime], Sequence[T]],
         *,
         enough: int,
         most_pages: int,
+        fresh_s: float = 0.0,
     ) -> list[T]:
         """Return what `read` makes of the `data` of one page after another, until there is `enough` or no more.
 
         The next page is asked for by its cursor: the address in `paging.next` holds the token, and is the
-        platform's word only. Raises: as `read`.
+        platform's word only. A fault on a later page ends the pages. Raises: as `read`.
         """
-        found: list[T] = []
-        after = ""
-        for _ in range(most_pages):
-            answer = await self.ask(path, {**params, **({"after": after} if after else {})})
+
+        def read_page(answer: dict[str, Any], at: datetime) -> tuple[Sequence[T], str]:
             data = answer.get("data")
             if not isinstance(data, list):
                 raise Retry(f"{self._what} answered in a shape that is not known here: there is no 'data'")
-            found += read(data)
-            following = _cursor(answer)
-            if len(found) >= enough or not following or following == after:
-                break
-            after = following
+            return read(data, at), _cursor(answer)
+
+        found: list[T] = []
+        after = ""
+        with leaving_out(found, platform=self._name):
+            for _ in range(most_pages):
+                asked = {**params, **({"after": after} if after else {})}
+                batch, following = await self.read_object(path, asked, read_page, fresh_s=fresh_s)
+                found += batch
+                if len(found) >= enough or not following or following == after:
+                    break
+                after = following
         return found
 
     def _spent(self, answer: Response, now: datetime) -> datetime | None:

@@ -16,14 +16,14 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, absent, count, read_each
+from actors.platforms._api import Api, absent, count, leaving_out, read_each
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._youtube_errors import QuotaSpent, fault_of
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
 from actors.runtime.settings import Settings
-from contracts.errors import RateLimited, Reject, Retry
+from contracts.errors import Reject, Retry
 from contracts.ids import item_id
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
@@ -214,25 +214,22 @@ class Search:
         """
         if not query.split():
             raise Reject("there are no words to search for", mend="Name a niche")
-        found: dict[str, Candidate] = {}
-        seen = unclear = 0
-        async for ids in self._pages(query, form=form, pages=-(-limit // PAGE_SIZE)):
-            videos = await self._videos(ids)
-            seen += len(videos)
-            for candidate, its in videos:
-                unclear += its is None
-                if form is None or its == form:
-                    found[candidate.item_id] = candidate
+        seen: list[tuple[Candidate, Form | None]] = []
+        with leaving_out(seen, platform=PLATFORM):
+            async for ids in self._pages(query, form=form, pages=-(-limit // PAGE_SIZE)):
+                seen += await self._videos(ids)
+        unclear = sum(its is None for _, its in seen)
+        found = {candidate.item_id: candidate for candidate, its in seen if form is None or its == form}
         if unclear:
             get_logger().warning("youtube.form_unknown", count=unclear, left_out=form is not None)
-            if form is not None and unclear == seen:
+            if form is not None and unclear == len(seen):
                 raise Reject(
                     "YouTube told of no video whether it is a Short", mend="Scan `youtube`, which takes both kinds"
                 )
         return tuple(found.values())[:limit]
 
     async def _pages(self, query: str, *, form: Form | None, pages: int) -> AsyncIterator[list[str]]:
-        """Yield the ids of one page after the other; a quota that ends on the way ends the pages."""
+        """Yield the ids of one page after the other."""
         since = (self._means.clock.now() - WINDOW).astimezone(UTC).date()
         params = {
             "part": "snippet",
@@ -244,13 +241,8 @@ class Search:
         }
         if form == "shorts":
             params["videoDuration"] = "short"
-        for number in range(pages):
-            try:
-                answer = await self._get("search", params, searches(self._means.settings), fresh_s=FRESH_S)
-            except RateLimited:
-                if not number:
-                    raise
-                return
+        for _ in range(pages):
+            answer = await self._get("search", params, searches(self._means.settings), fresh_s=FRESH_S)
             hits = read_each(answer.get("items"), _Hit, what=WHAT)
             if not hits:
                 return

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Api, count, dig, read_each
+from actors.platforms._api import KEYLESS, Api, count, dig, leaving_out, read_each
 from actors.platforms._posts import (
     as_dict,
     from_unix,
@@ -34,6 +34,7 @@ from actors.platforms._words import has_words
 from actors.runtime.http import Response
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
+from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.ids import item_id
 from contracts.platform import Candidate, Caps, Limits, Need
@@ -170,26 +171,38 @@ def fault(answer: Response, now: datetime) -> Exception | None:
     return Retry(f"{WHAT} answered with the code {clean(str(code), max_chars=20)} {words}".rstrip())
 
 
+def enabled(settings: Settings) -> bool:
+    """Tell whether somebody turned it on."""
+    return (settings.option(NEEDS[0].setting) or "").strip().casefold() == "true"
+
+
+def lacking(settings: Settings) -> tuple[Need, ...]:
+    """Return what keeps it off: `false` is set, and turns nothing on."""
+    return () if enabled(settings) else NEEDS
+
+
 class Bilibili:
     """Filters the list of what is popular; its order is kept."""
 
     def __init__(self, means: Means) -> None:
         self._settings = means.settings
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), fault=fault)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(REQUESTS,), fault=fault, mend=KEYLESS)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Reject unless it was turned on; Retry, RateLimited."""
         words_of(query)
-        if required(self._settings, NEEDS[0]).strip().casefold() != "true":
+        required(self._settings, NEEDS[0])
+        if not enabled(self._settings):
             raise Reject("BILIBILI_ENABLED is not true", mend=NEEDS[0].means)
         found: dict[str, Candidate] = {}
-        for number in range(1, MOST_PAGES + 1):
-            params = {"pn": str(number), "ps": str(PAGE_SIZE)}
-            videos, more, at = await self._api.read_json(POPULAR, parse_popular, params=params, fresh_s=FRESH_S)
-            read = (parse_video(video, at=at) for video in videos if has_words(text_of(video), query))
-            found |= {one.item_id: one for one in read if one is not None}
-            if not more or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for number in range(1, MOST_PAGES + 1):
+                params = {"pn": str(number), "ps": str(PAGE_SIZE)}
+                videos, more, at = await self._api.read_json(POPULAR, parse_popular, params=params, fresh_s=FRESH_S)
+                read = (parse_video(video, at=at) for video in videos if has_words(text_of(video), query))
+                found |= {one.item_id: one for one in read if one is not None}
+                if not more or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
 

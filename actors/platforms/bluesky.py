@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._app_token import UNTOLD, AppToken, Granted, TokenRefused
 from actors.platforms._posts import (
     as_dict,
@@ -233,12 +233,13 @@ class Bluesky:
         since = (self._clock.now() - LOOKS_BACK).strftime("%Y-%m-%dT00:00:00Z")
         params = {"q": " ".join(words_of(query)), "sort": "top", "since": since, "limit": str(PAGE_SIZE)}
         found: dict[str, Candidate] = {}
-        for _ in range(MOST_PAGES):
-            posts, cursor = await self._ask("app.bsky.feed.searchPosts", params, parse_posts)
-            found |= {post.item_id: post for post in posts}
-            if cursor is None or len(found) >= limit:
-                break
-            params["cursor"] = cursor
+        with leaving_out(found, platform=NAME):
+            for _ in range(MOST_PAGES):
+                posts, cursor = await self._ask("app.bsky.feed.searchPosts", params, parse_posts)
+                found |= {post.item_id: post for post in posts}
+                if cursor is None or len(found) >= limit:
+                    break
+                params["cursor"] = cursor
         return tuple(found.values())[:limit]
 
     async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:  # noqa: ARG002 - they are the world's

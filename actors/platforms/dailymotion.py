@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from actors.platforms._api import Api, count, dig, read_each
+from actors.platforms._api import KEYLESS, Api, count, dig, leaving_out, read_each
 from actors.platforms._posts import from_unix, language_tag, length_us, metrics_of, unlicensed
 from actors.platforms._reading import address, words_of
 from actors.platforms._text import clean, plain_text
@@ -107,30 +107,31 @@ class Dailymotion:
     """Finds public videos by words, in the order of the site's own relevance."""
 
     def __init__(self, means: Means) -> None:
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, mend=KEYLESS)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
         words = words_of(query)
         size = min(limit, PAGE_SIZE)
         found: dict[str, Candidate] = {}
-        for page in range(1, MOST_PAGES + 1):
-            batch, more = await self._api.read_json(
-                "/videos",
-                lambda answer, at: parse_videos(answer, at=at),
-                params={
-                    "search": words,
-                    "fields": _FIELDS,
-                    "sort": "relevance",
-                    "family_filter": "true",
-                    "limit": str(size),
-                    "page": str(page),
-                },
-                fresh_s=FRESH_S,
-            )
-            found |= {one.platform_id: one for one in batch}
-            if not more or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for page in range(1, MOST_PAGES + 1):
+                batch, more = await self._api.read_json(
+                    "/videos",
+                    lambda answer, at: parse_videos(answer, at=at),
+                    params={
+                        "search": words,
+                        "fields": _FIELDS,
+                        "sort": "relevance",
+                        "family_filter": "true",
+                        "limit": str(size),
+                        "page": str(page),
+                    },
+                    fresh_s=FRESH_S,
+                )
+                found |= {one.platform_id: one for one in batch}
+                if not more or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
 

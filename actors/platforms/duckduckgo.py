@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, count, dig, read_each
+from actors.platforms._api import KEYLESS, Api, count, dig, read_each
 from actors.platforms._posts import as_dict, length_us, metrics_of, unlicensed
 from actors.platforms._reading import address, words_of
 from actors.platforms._text import clean, parse_moment, plain_text
@@ -165,7 +165,7 @@ class DuckDuckGo:
     """Finds videos on any site, in the order of the search."""
 
     def __init__(self, means: Means) -> None:
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(BUCKET,), fault=fault_of)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(BUCKET,), fault=fault_of, mend=KEYLESS)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates, of one answer. Raises: Retry, RateLimited, Reject."""

@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 
 from msgspec import Meta, Struct, field
 
-from actors.platforms._api import absent, count, read_each
+from actors.platforms._api import absent, count, leaving_out, read_each
 from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._words import first_line, has_words, hashtags_in
@@ -32,7 +32,7 @@ NAME: Final = "facebook"
 CAPS: Final = Caps(
     discover=True,
     sees="the latest videos and reels of the named pages that have the words; views, likes, comments",
-    costs="2 requests a page of the setting; percentages of the hour in X-App-Usage",
+    costs="2 requests a page of the setting in half an hour, for all niches; percentages of the hour in X-App-Usage",
     cannot="Search through other people's pages does not exist.",
 )
 PAGE_SIZE: Final = 100
@@ -49,6 +49,7 @@ PAGES: Final = Need(
 NEEDS: Final = (TOKEN, PAGES)
 
 SITE: Final = "https://www.facebook.com/"
+FRESH_S: Final = 1800.0
 EDGES: Final = ("videos", "video_reels")
 _FIELDS: Final = (
     "id,title,description,length,views,created_time,permalink_url,picture,from,"
@@ -132,7 +133,6 @@ class Facebook:
     """Finds videos on the pages of the setting."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
         self._settings = means.settings
         self._graph = Graph(
             means,
@@ -153,16 +153,17 @@ class Facebook:
         found: dict[str, Candidate] = {}
         refusals: list[GraphRefused] = []
         pages = self._pages()
-        for page in pages:
-            try:
-                found |= {one.platform_id: one for one in await self._videos_of(page)}
-            except GraphRefused as refused:
-                if refused.token_lost or len(pages) == 1:
-                    raise
-                refusals.append(refused)
+        with leaving_out(found, platform=NAME):
+            for page in pages:
+                try:
+                    found |= {one.platform_id: one for one in await self._videos_of(page)}
+                except GraphRefused as refused:
+                    if refused.token_lost or len(pages) == 1:
+                        raise
+                    refusals.append(refused)
         if refusals:
             because = str(refusals[0])
-            get_logger().warning("discovery.pages_left_out", platform=NAME, count=len(refusals), because=because)
+            get_logger().warning("discovery.accounts_left_out", platform=NAME, count=len(refusals), because=because)
             if len(refusals) == len(pages):
                 raise refusals[0]
         fitting = [one for one in found.values() if has_words(f"{one.title}\n{one.description}", query)]
@@ -178,14 +179,18 @@ class Facebook:
         return pages
 
     async def _videos_of(self, page: str) -> list[Candidate]:
-        def read(data: list[Any]) -> tuple[Candidate, ...]:
-            return parse_videos(data, at=self._clock.now())
+        """Return the latest of the page; a list read for one niche does for the others."""
+
+        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
+            return parse_videos(data, at=at)
 
         params = {"fields": _FIELDS, "limit": str(PAGE_SIZE)}
-        lists = [
-            await self._graph.collect(f"/{page}/{edge}", params, read, enough=PAGE_SIZE, most_pages=1) for edge in EDGES
-        ]
-        return [one for found in lists for one in found]
+        found: list[Candidate] = []
+        with leaving_out(found, platform=NAME):
+            for edge in EDGES:
+                path = f"/{page}/{edge}"
+                found += await self._graph.collect(path, params, read, enough=PAGE_SIZE, most_pages=1, fresh_s=FRESH_S)
+        return found
 
 
 def _age(one: Candidate) -> tuple[bool, float]:

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from actors.platforms._api import Api
+from actors.platforms._api import KEYLESS, Api
 from actors.platforms._reading import address
 from actors.platforms._text import clean
 from actors.runtime.means import Means
@@ -114,7 +114,7 @@ class GoogleTrends:
 
     def __init__(self, means: Means) -> None:
         self._default = (means.settings.option("google_trends_region") or DEFAULT_REGION).strip()
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, mend=KEYLESS)
 
     async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:
         """Return at most `limit` topics, the most searched first. region: None is the one of the settings.

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from actors.platforms._api import absent, count, read_each
+from actors.platforms._api import absent, count, leaving_out, read_each
 from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._words import first_line, hashtag_of, hashtags_in
@@ -56,6 +56,7 @@ MOST_PAGES: Final = 2
 """Pages of each of the two lists that one search reads: pictures come between the videos."""
 NO_SLOT_WAIT: Final = timedelta(hours=6)
 """The platform does not say when the oldest hashtag leaves the 7 days."""
+FRESH_S: Final = 600.0
 ID_KEPT: Final = timedelta(days=365)
 _NO_SUCH_HASHTAG: Final = 24
 _FIELDS: Final = "id,caption,media_type,permalink,like_count,comments_count"
@@ -166,7 +167,9 @@ class Instagram:
         if hashtag_id is None:
             return ()
         top = await self._media(f"/{hashtag_id}/top_media", _FIELDS, hashtag, limit)
-        recent = await self._media(f"/{hashtag_id}/recent_media", f"{_FIELDS},timestamp", hashtag, limit)
+        recent: list[Candidate] = []
+        with leaving_out(top, platform=NAME):
+            recent = await self._media(f"/{hashtag_id}/recent_media", f"{_FIELDS},timestamp", hashtag, limit)
         return _merged(top, recent)[:limit]
 
     def _user_id(self) -> str:
@@ -218,10 +221,10 @@ class Instagram:
     async def _media(self, path: str, fields: str, hashtag: str, limit: int) -> list[Candidate]:
         params = {"user_id": self._user_id(), "fields": fields, "limit": str(PAGE_SIZE)}
 
-        def read(data: list[Any]) -> tuple[Candidate, ...]:
-            return parse_media(data, hashtag=hashtag, at=self._clock.now())
+        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
+            return parse_media(data, hashtag=hashtag, at=at)
 
-        return await self._graph.collect(path, params, read, enough=limit, most_pages=MOST_PAGES)
+        return await self._graph.collect(path, params, read, enough=limit, most_pages=MOST_PAGES, fresh_s=FRESH_S)
 
 
 ADAPTER = Instagram

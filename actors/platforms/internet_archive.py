@@ -2,7 +2,7 @@
 
 Docs: https://archive.org/developers/metadata-schema/ and https://archive.org/advancedsearch.php, read 2026-11-23.
 Auth: none. Limits: none stated; 429 and 503 carry Retry-After; deep paging ends at about 10,000 results. Answers of
-the search are kept for 10 minutes; 4 items are asked for at a time.
+the search are kept for 10 minutes, items for 6 hours; 4 items are asked for at a time.
 Units: `size` bytes and `length` seconds or H:MM:SS, both as strings; `downloads` is the count of views or downloads
 for ever; dates are UTC. Any metadata value may be a string or a list of strings. Descriptions are HTML.
 """
@@ -18,7 +18,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Api
+from actors.platforms._api import KEYLESS, Api
 from actors.platforms._reading import words_of
 from actors.platforms._text import clean, parse_moment, plain_text
 from actors.runtime.log import get_logger
@@ -42,19 +42,23 @@ __all__ = [
 ]
 
 NAME: Final = "internet_archive"
+MOST_ITEMS: Final = 100
 CAPS: Final = Caps(
     discover=True,
     keyless=True,
     licence_known=True,
-    sees="moving images under Creative Commons, by words; downloads as views",
-    costs="no stated quota; 1 request a page and 1 an item",
+    sees=f"the first {MOST_ITEMS} moving images under Creative Commons, by words; downloads as views",
+    costs=f"no stated quota; 1 request, and 1 for each of at most {MOST_ITEMS} items, which are kept for 6 hours",
 )
-PAGE_SIZE: Final = 100
+PAGE_SIZE: Final = MOST_ITEMS
 LIMITS: Final = Limits(page_size=PAGE_SIZE)
 
 BASE_URL: Final = "https://archive.org"
 PARALLEL: Final = 4
 FRESH_S: Final = 600.0
+ITEM_FRESH_S: Final = 6 * 3600.0
+ITEMS_DEADLINE_S: Final = 35.0
+"""What is read of the items by then is the answer: with the search, it comes within the minute that a scan has."""
 PREFERRED_BYTES: Final = 400_000_000
 PREFERRED_HEIGHT_PX: Final = 1080
 _FIELDS: Final = ("identifier", "downloads")
@@ -272,49 +276,51 @@ class InternetArchive:
     """Finds moving images by words; what the week liked most comes first."""
 
     def __init__(self, means: Means) -> None:
-        self._api = Api(means, name=NAME, base=BASE_URL, what="the Internet Archive")
+        self._api = Api(means, name=NAME, base=BASE_URL, what="the Internet Archive", mend=KEYLESS)
         self._turns = asyncio.Semaphore(PARALLEL)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
-        """Return at most `limit` candidates. An item that cannot be read is left out, unless none can.
+        """Return at most `limit` candidates, and no more than `MOST_ITEMS`.
+
+        An item that cannot be read, or not in time, is left out, unless none can; a repeat goes on with those.
 
         Raises: Retry, RateLimited, Reject.
         """
-        hits = await self._search(words_of(query), limit)
+        hits, seen_at = await self._search(words_of(query), min(limit, MOST_ITEMS))
+        if not hits:
+            return ()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._item(hit, seen_at)) for hit, seen_at in hits]
-        results = [task.result() for task in tasks]
+            tasks = [group.create_task(self._item(hit, seen_at)) for hit in hits]
+            _, late = await asyncio.wait(tasks, timeout=ITEMS_DEADLINE_S)
+            for task in late:
+                task.cancel()
+        results = [task.result() for task in tasks if task not in late]
         found = tuple(result for result in results if isinstance(result, Candidate))
-        faults = [result for result in results if isinstance(result, Exception)]
+        slow = Retry(f"the Internet Archive did not give its items within {ITEMS_DEADLINE_S:g} s")
+        faults = [*(result for result in results if isinstance(result, Exception)), *(slow for _ in late)]
         if faults:
             get_logger().warning("discovery.items_left_out", platform=NAME, count=len(faults), because=str(faults[0]))
             if not found:
                 raise faults[0]
         return found
 
-    async def _search(self, query: str, limit: int) -> tuple[tuple[Hit, datetime], ...]:
-        """Return the lines of the answer, each with the moment at which it was fetched."""
-        hits: dict[str, tuple[Hit, datetime]] = {}
-        for page in range(1, -(-limit // PAGE_SIZE) + 1):
-            rows = min(limit, PAGE_SIZE)
-            batch, seen_at = await self._api.read_json(
-                "/advancedsearch.php",
-                lambda answer, at: (parse_hits(answer), at),
-                params=[
-                    ("q", query_for(query)),
-                    *(("fl[]", field) for field in _FIELDS),
-                    ("sort[]", "week desc"),
-                    ("sort[]", "downloads desc"),
-                    ("rows", str(rows)),
-                    ("page", str(page)),
-                    ("output", "json"),
-                ],
-                fresh_s=FRESH_S,
-            )
-            hits |= {hit.identifier: (hit, seen_at) for hit in batch}
-            if len(batch) < rows:
-                break
-        return tuple(hits.values())[:limit]
+    async def _search(self, query: str, rows: int) -> tuple[tuple[Hit, ...], datetime]:
+        """Return the lines of the answer, and the moment at which it was fetched."""
+        hits, seen_at = await self._api.read_json(
+            "/advancedsearch.php",
+            lambda answer, at: (parse_hits(answer), at),
+            params=[
+                ("q", query_for(query)),
+                *(("fl[]", field) for field in _FIELDS),
+                ("sort[]", "week desc"),
+                ("sort[]", "downloads desc"),
+                ("rows", str(rows)),
+                ("page", "1"),
+                ("output", "json"),
+            ],
+            fresh_s=FRESH_S,
+        )
+        return tuple({hit.identifier: hit for hit in hits}.values())[:rows], seen_at
 
     async def _item(self, hit: Hit, seen_at: datetime) -> Candidate | Retry | RateLimited | Reject | None:
         """Return the item with the downloads that the search told, as of the moment at which it told them."""
@@ -323,6 +329,7 @@ class InternetArchive:
                 found = await self._api.read_json(
                     f"/metadata/{quote(hit.identifier, safe='')}",
                     lambda answer, at: parse_item(answer, downloads=hit.downloads, base_url=self._api.base_url, at=at),
+                    fresh_s=ITEM_FRESH_S,
                 )
             except (Retry, RateLimited, Reject) as error:
                 return error

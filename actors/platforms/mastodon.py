@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, read_each
+from actors.platforms._api import KEYLESS, Api, Rates, count, leaving_out, read_each
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -226,21 +226,27 @@ class Mastodon:
     def __init__(self, means: Means) -> None:
         self._told = means.settings.option("mastodon_server")
         host = (self._told or SERVER).strip().removeprefix("https://").rstrip("/")
-        self._api = Api(means, name=NAME, base=f"https://{host}", what=WHAT, buckets=(REQUESTS,), rates=RATES)
+        self._api = Api(
+            means, name=NAME, base=f"https://{host}", what=WHAT, buckets=(REQUESTS,), rates=RATES, mend=KEYLESS
+        )
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
         server, tag = server_of(self._told), tag_of(query)
         found: dict[str, Candidate] = {}
         before: str | None = None
-        for _ in range(MOST_PAGES):
-            params = {"only_media": "true", "limit": str(PAGE_SIZE)} | ({"max_id": before} if before else {})
-            posts, before = await self._api.read_json(
-                f"/api/v1/timelines/tag/{tag}", partial(parse_statuses, server=server), params=params, fresh_s=FRESH_S
-            )
-            found |= {post.item_id: post for post in posts}
-            if before is None or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for _ in range(MOST_PAGES):
+                params = {"only_media": "true", "limit": str(PAGE_SIZE)} | ({"max_id": before} if before else {})
+                posts, before = await self._api.read_json(
+                    f"/api/v1/timelines/tag/{tag}",
+                    partial(parse_statuses, server=server),
+                    params=params,
+                    fresh_s=FRESH_S,
+                )
+                found |= {post.item_id: post for post in posts}
+                if before is None or len(found) >= limit:
+                    break
         return tuple(sorted(found.values(), key=_liked, reverse=True))[:limit]
 
     async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:  # noqa: ARG002 - they are the server's

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta, Struct
 
-from actors.platforms._api import Api, dig, read_each
+from actors.platforms._api import Api, dig, mark_of, read_each
 from actors.platforms._text import clean
 from actors.runtime.http import Response, retry_after
 from actors.runtime.means import Means
@@ -28,7 +28,7 @@ NAME: Final = "pinterest"
 CAPS: Final = Caps(
     trends=True,
     sees="keywords whose searches on Pinterest grow, by region, with the growth of a week",
-    costs="1 request for 50 keywords; no stated quota",
+    costs="1 request an hour for 50 keywords; no stated quota",
     cannot="There is no open search through pins: the API searches the own ones only.",
 )
 PAGE_SIZE: Final = 50
@@ -54,6 +54,7 @@ REGIONS: Final = (
 USUAL_REGION: Final = "US"
 MOST_PERCENT: Final = 10_000
 BUSY: Final = timedelta(seconds=60)
+FRESH_S: Final = 3600.0
 
 
 class Keyword(Struct, frozen=True, kw_only=True):
@@ -112,7 +113,6 @@ class Pinterest:
     """Names the keywords that grow."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
         self._settings = means.settings
         self._api = Api(means, name=NAME, base=BASE_URL, what="Pinterest", fault=_fault)
 
@@ -125,12 +125,15 @@ class Pinterest:
         if not token:
             raise Reject(f"{TOKEN.setting.upper()} is not set", mend=TOKEN.means)
         wanted = region or self._settings.option(REGION.setting) or USUAL_REGION
-        answer = await self._api.get(
+        found = await self._api.read_json(
             f"/trends/keywords/{quote(region_for(wanted), safe='')}/top/growing",
-            params={"limit": str(min(limit, PAGE_SIZE))},
+            lambda answer, at: parse_trends(answer, region=wanted.strip().upper(), at=at),
+            params={"limit": str(PAGE_SIZE)},
             headers={"Authorization": f"Bearer {token}"},
+            fresh_s=FRESH_S,
+            keyed_by=mark_of(token),
         )
-        return parse_trends(answer, region=wanted.strip().upper(), at=self._clock.now())[:limit]
+        return found[:limit]
 
 
 ADAPTER = Pinterest

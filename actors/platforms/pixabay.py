@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._posts import length_us, metrics_of
 from actors.platforms._reading import address, needed, words_of
 from actors.platforms._renditions import Rendition, best
@@ -163,23 +163,24 @@ class Pixabay:
         key = needed(self._settings, NEEDS[0])
         size = min(max(limit, LEAST_PAGE_SIZE), PAGE_SIZE)
         found: dict[str, Candidate] = {}
-        for page in range(1, -(-MOST_REACHED // size) + 1):
-            batch, reachable = await self._api.read_json(
-                "/videos/",
-                lambda answer, at: parse_hits(answer, at=at),
-                params={
-                    "q": words,
-                    "safesearch": "true",
-                    "order": "popular",
-                    "page": str(page),
-                    "per_page": str(size),
-                },
-                secret_params={"key": key},
-                fresh_s=FRESH_S,
-            )
-            found |= {one.platform_id: one for one in batch}
-            if not batch or page * size >= reachable or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for page in range(1, -(-MOST_REACHED // size) + 1):
+                batch, reachable = await self._api.read_json(
+                    "/videos/",
+                    lambda answer, at: parse_hits(answer, at=at),
+                    params={
+                        "q": words,
+                        "safesearch": "true",
+                        "order": "popular",
+                        "page": str(page),
+                        "per_page": str(size),
+                    },
+                    secret_params={"key": key},
+                    fresh_s=FRESH_S,
+                )
+                found |= {one.platform_id: one for one in batch}
+                if not batch or page * size >= reachable or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._app_token import AppToken, Granted, parse_grant, refusal_of
 from actors.platforms._posts import (
     as_dict,
@@ -49,6 +49,7 @@ CAPS: Final = Caps(
     discover=True,
     sees="the week's posts with a video or a link to one, by words, in r/all or named subreddits; no views, no shares",
     costs="1 request for 100 posts, at most 3 a scan, of about 600 in 10 minutes",
+    cannot="Commercial use needs an agreement with Reddit: an application made there alone does not allow it.",
 )
 PAGE_SIZE: Final = 100
 LIMITS: Final = Limits(title_chars=300, page_size=PAGE_SIZE)
@@ -221,11 +222,12 @@ class Reddit:
         path = f"/r/{'+'.join(subreddits_of(self._settings.option('reddit_subreddits')))}/search"
         found: dict[str, Candidate] = {}
         after: str | None = None
-        for _ in range(MOST_PAGES):
-            posts, after = await self._page(path, words, after)
-            found |= {post.item_id: post for post in posts}
-            if after is None or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for _ in range(MOST_PAGES):
+                posts, after = await self._page(path, words, after)
+                found |= {post.item_id: post for post in posts}
+                if after is None or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
     async def _page(self, path: str, words: str, after: str | None) -> Page:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import feedparser  # type: ignore[import-untyped]  # it has no types
 
-from actors.platforms._api import Api, count
+from actors.platforms._api import KEYLESS, Api, count
 from actors.platforms._posts import language_tag, length_us, metrics_of, unlicensed
 from actors.platforms._reading import address, needed, words_of
 from actors.platforms._text import clean, plain_text
@@ -167,7 +167,7 @@ class Rumble:
 
     async def _read(self, url: str) -> tuple[Candidate, ...] | Retry | RateLimited | Reject:
         parts = urlsplit(url)
-        api = Api(self._means, name=NAME, base=f"{parts.scheme}://{parts.netloc}", what=WHAT)
+        api = Api(self._means, name=NAME, base=f"{parts.scheme}://{parts.netloc}", what=WHAT, mend=KEYLESS)
         query = f"?{parts.query}" if parts.query else ""
         async with self._turns:
             try:

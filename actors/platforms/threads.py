@@ -27,10 +27,12 @@ from contracts.rights import RightsRecord
 __all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Post", "Threads", "parse_posts"]
 
 NAME: Final = "threads"
+MOST_AN_HOUR: Final = 2_200 // 25
+"""Any 24 hours reach into 25 hours of the clock."""
 CAPS: Final = Caps(
     discover=True,
     sees="video posts of the last 7 days by words, the most popular first; no counts",
-    costs="1 of 2,200 queries a day for 100 posts",
+    costs=f"1 query for 100 posts, of {MOST_AN_HOUR} an hour: 2,200 in any 24 hours are allowed",
     cannot="Counts of other people's posts are not told, and without the permission threads_keyword_search only "
     "the own posts are found.",
 )
@@ -44,7 +46,8 @@ TOKEN: Final = Need(
 NEEDS: Final = (TOKEN,)
 
 BASE_URL: Final = "https://graph.threads.net/v1.0"
-QUERIES: Final = Bucket(name="queries", limit=2_200)
+QUERIES: Final = Bucket(name="queries", limit=MOST_AN_HOUR, window_s=3_600)
+FRESH_S: Final = 600.0
 MOST_PAGES: Final = 2
 BACK: Final = timedelta(days=7)
 _FIELDS: Final = "id,text,media_type,permalink,timestamp,username"
@@ -117,20 +120,23 @@ class Threads:
         words = clean(query, max_chars=200)
         if not words:
             raise Reject("there are no words to search for", mend="name a niche")
+        hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
         params = {
             "q": words,
             "search_type": "TOP",
             "search_mode": "KEYWORD",
             "media_type": "VIDEO",
-            "since": str(int((self._clock.now() - BACK).timestamp())),
+            "since": str(int((hour - BACK).timestamp())),
             "fields": _FIELDS,
-            "limit": str(min(limit, PAGE_SIZE)),
+            "limit": str(PAGE_SIZE),
         }
 
-        def read(data: list[Any]) -> tuple[Candidate, ...]:
-            return parse_posts(data, at=self._clock.now())
+        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
+            return parse_posts(data, at=at)
 
-        posts = await self._graph.collect("/keyword_search", params, read, enough=limit, most_pages=MOST_PAGES)
+        posts = await self._graph.collect(
+            "/keyword_search", params, read, enough=limit, most_pages=MOST_PAGES, fresh_s=FRESH_S
+        )
         return tuple({one.platform_id: one for one in posts}.values())[:limit]
 
 

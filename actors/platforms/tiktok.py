@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from actors.platforms._api import Api, absent, count, dig, read_each
+from actors.platforms._api import Api, absent, count, dig, leaving_out, mark_of, read_each
 from actors.platforms._app_token import AppToken, Granted, TokenRefused, parse_grant
 from actors.platforms._text import clean
 from actors.platforms._words import first_line, has_words, hashtag_of, hashtags_in
@@ -49,9 +49,11 @@ NAME: Final = "tiktok"
 CAPS: Final = Caps(
     discover=True,
     sees="with the Research API public videos of 30 days by words, with counts; else the own videos of one account",
-    costs="Research: 1 of 1,000 requests a day for 100 videos; own videos: 1 of 600 a minute for 20",
+    costs="Research: 1 of 1,000 requests a day for 100 videos; own videos: 1 of 600 a minute for 20; both at most "
+    "once in half an hour",
     cannot="TikTok has no open search: the Research API is for approved non-commercial research only, never for "
-    "creators or commercial use.",
+    "creators or commercial use, so it needs MONETISED=false; the token for own videos ends after hours and must be "
+    "set anew each time.",
 )
 PAGE_SIZE: Final = 100
 LIMITS: Final = Limits(page_size=PAGE_SIZE)
@@ -74,6 +76,13 @@ TOKEN: Final = Need(
     optional=True,
 )
 NEEDS: Final = (KEY, SECRET, RESEARCH, TOKEN)
+MONETISED: Final = Need(
+    setting="monetised",
+    means="TikTok gives its Research API for non-commercial use only: set MONETISED=false only if that is true, "
+    f"else unset {RESEARCH.setting.upper()}",
+    secret=False,
+)
+"""No setting of this platform: what research asks of the one that all parts of the product know."""
 
 BASE_URL: Final = "https://open.tiktokapis.com/v2"
 RESEARCHES: Final = Bucket(name="research", limit=1_000)
@@ -84,6 +93,8 @@ MOST_OWN_PAGES: Final = 10
 BACK: Final = timedelta(days=29)
 """From the first to the last day asked for; both count, so these are 30 days."""
 BUSY: Final = timedelta(seconds=60)
+FRESH_S: Final = 1800.0
+"""A list of own videos does for all niches, a search for all who ask for the same."""
 LAST_S: Final = 253_402_300_799
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _AWAY: Final = frozenset({"server_error", "temporarily_unavailable"})
@@ -99,6 +110,7 @@ _OWN_FIELDS: Final = (
 _RESEARCHED: Final = "TikTok gives no licence; data of the Research API serve approved non-commercial research only"
 _OWN: Final = "TikTok gives no licence; whoever owns this account may attest that the video is theirs"
 
+Page = tuple[tuple[Candidate, ...], dict[str, Any]]
 Id = Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^\d+$")]
 
 
@@ -143,8 +155,12 @@ def way_of(settings: Settings) -> Literal["research", "own"] | None:
 
 
 def lacking(settings: Settings) -> tuple[Need, ...]:
-    """Return the shortest way that is missing: a token of an own account, where research is not approved either."""
-    return () if way_of(settings) else (TOKEN,)
+    """Return what is missing of the way that is chosen; of none, the shortest: a token of an own account."""
+    way = way_of(settings)
+    if way == "research":
+        unset = tuple(need for need in (KEY, SECRET) if not settings.option(need.setting))
+        return (*unset, MONETISED) if settings.monetised else unset
+    return () if way == "own" else (TOKEN,)
 
 
 def query_for(niche: str, *, today: date) -> dict[str, Any]:
@@ -295,6 +311,9 @@ class TikTok:
             raise Reject("there are no words to search for", mend="name a niche")
         way = way_of(self._settings)
         if way == "research":
+            if self._settings.monetised:
+                reason = "TikTok's Research API is for non-commercial use only, and this channel is said to earn money"
+                raise Reject(reason, mend=MONETISED.means)
             return await self._researched(query, limit)
         if way == "own":
             return await self._own(query, limit)
@@ -308,22 +327,25 @@ class TikTok:
     async def _researched(self, query: str, limit: int) -> tuple[Candidate, ...]:
         body = query_for(query, today=self._clock.now().astimezone(UTC).date())
         found: dict[str, Candidate] = {}
-        for _ in range(min(MOST_PAGES, -(-limit // PAGE_SIZE))):
-            data = dig(await self._token.using(self._asking(body)), "data", what="TikTok")
-            videos = parse_researched(_videos_in(data), at=self._clock.now())
-            found |= {one.platform_id: one for one in videos}
-            if data.get("has_more") is not True or not videos:
-                break
-            body = {**body, **{name: data[name] for name in ("cursor", "search_id") if name in data}}
+        with leaving_out(found, platform=NAME):
+            for _ in range(min(MOST_PAGES, -(-limit // PAGE_SIZE))):
+                videos, data = await self._token.using(self._asking(body))
+                found |= {one.platform_id: one for one in videos}
+                if data.get("has_more") is not True or not videos:
+                    break
+                body = {**body, **{name: data[name] for name in ("cursor", "search_id") if name in data}}
         return tuple(sorted(found.values(), key=_views, reverse=True))[:limit]
 
-    def _asking(self, body: Mapping[str, Any]) -> Callable[[str], Awaitable[Any]]:
-        async def ask(token: str) -> Any:
-            return await self._api.post(
+    def _asking(self, body: Mapping[str, Any]) -> Callable[[str], Awaitable[Page]]:
+        async def ask(token: str) -> Page:
+            return await self._api.read_post(
                 "/research/video/query/",
+                lambda answer, at: _page(answer, parse_researched, at),
                 params={"fields": _RESEARCH_FIELDS},
                 headers={"Authorization": f"Bearer {token}"},
                 json=body,
+                fresh_s=FRESH_S,
+                keyed_by=self._settings.option(KEY.setting) or "",
                 buckets=(RESEARCHES,),
             )
 
@@ -341,28 +363,34 @@ class TikTok:
         return parse_grant(answer, what="TikTok", now=self._clock.now(), mend=mend)
 
     async def _own(self, query: str, limit: int) -> tuple[Candidate, ...]:
-        headers = {"Authorization": f"Bearer {self._settings.option(TOKEN.setting)}"}
+        token = self._settings.option(TOKEN.setting) or ""
         body: dict[str, Any] = {"max_count": OWN_PAGE_SIZE}
         found: dict[str, Candidate] = {}
-        for _ in range(MOST_OWN_PAGES):
-            params = {"fields": _OWN_FIELDS}
-            answer = await self._api.post(
-                "/video/list/", params=params, headers=headers, json=body, buckets=(LISTINGS,)
-            )
-            data = dig(answer, "data", what="TikTok")
-            videos = parse_own(_videos_in(data), at=self._clock.now())
-            found |= {one.platform_id: one for one in videos if has_words(f"{one.title}\n{one.description}", query)}
-            cursor = count(data.get("cursor"))
-            if len(found) >= limit or data.get("has_more") is not True or cursor in {None, body.get("cursor")}:
-                break
-            body = {**body, "cursor": cursor}
+        with leaving_out(found, platform=NAME):
+            for _ in range(MOST_OWN_PAGES):
+                videos, data = await self._api.read_post(
+                    "/video/list/",
+                    lambda answer, at: _page(answer, parse_own, at),
+                    params={"fields": _OWN_FIELDS},
+                    headers={"Authorization": f"Bearer {token}"},
+                    json=body,
+                    fresh_s=FRESH_S,
+                    keyed_by=mark_of(token),
+                    buckets=(LISTINGS,),
+                )
+                found |= {one.platform_id: one for one in videos if has_words(f"{one.title}\n{one.description}", query)}
+                cursor = count(data.get("cursor"))
+                if len(found) >= limit or data.get("has_more") is not True or cursor in {None, body.get("cursor")}:
+                    break
+                body = {**body, "cursor": cursor}
         return tuple(found.values())[:limit]
 
 
-def _videos_in(data: Any) -> Any:
-    """Return the list of videos; null, which stands for none, as an empty one."""
+def _page(answer: Any, parse: Callable[..., tuple[Candidate, ...]], at: datetime) -> Page:
+    """Read one answer: its videos (null stands for none), and all of its data, which says where the next begins."""
+    data = dig(answer, "data", what="TikTok")
     videos = dig(data, "videos", what="TikTok")
-    return [] if videos is None else videos
+    return parse([] if videos is None else videos, at=at), data
 
 
 def _views(one: Candidate) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._app_token import AppToken, Granted, parse_grant, refusal_of
 from actors.platforms._posts import (
     as_dict,
@@ -182,9 +182,10 @@ class Twitch:
         for need in NEEDS:
             required(self._settings, need)
         found: dict[str, Candidate] = {}
-        for key, value, tags in await self._places(words):
-            clips = await self._clips({key: value}, tags=tags, limit=limit)
-            found |= {clip.item_id: clip for clip in clips}
+        with leaving_out(found, platform=NAME):
+            for key, value, tags in await self._places(words):
+                clips = await self._clips({key: value}, tags=tags, limit=limit)
+                found |= {clip.item_id: clip for clip in clips}
         return tuple(sorted(found.values(), key=_views, reverse=True))[:limit]
 
     async def _places(self, words: list[str]) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -209,12 +210,13 @@ class Twitch:
             "first": str(PAGE_SIZE),
         }
         found: list[Candidate] = []
-        for _ in range(-(-limit // PAGE_SIZE)):
-            clips, cursor = await self._ask("/helix/clips", params, partial(parse_clips, tags=tags), FRESH_S)
-            found += clips
-            if cursor is None or len(found) >= limit:
-                break
-            params["after"] = cursor
+        with leaving_out(found, platform=NAME):
+            for _ in range(-(-limit // PAGE_SIZE)):
+                clips, cursor = await self._ask("/helix/clips", params, partial(parse_clips, tags=tags), FRESH_S)
+                found += clips
+                if cursor is None or len(found) >= limit:
+                    break
+                params["after"] = cursor
         return found
 
     async def _ask(self, path: str, params: dict[str, str], parse: Callable[[Any, datetime], T], fresh_s: float) -> T:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._posts import language_tag, length_us, metrics_of
 from actors.platforms._reading import address, needed, words_of
 from actors.platforms._text import clean, parse_moment, plain_text
@@ -209,23 +209,24 @@ class Vimeo:
         headers = {"Authorization": f"bearer {needed(self._settings, NEEDS[0])}", "Accept": ACCEPT}
         size = min(limit, PAGE_SIZE)
         found: dict[str, Candidate] = {}
-        for page in range(1, MOST_PAGES + 1):
-            batch, more = await self._api.read_json(
-                "/videos",
-                lambda answer, at: parse_videos(answer, at=at),
-                params={
-                    "query": words,
-                    "sort": "relevant",
-                    "page": str(page),
-                    "per_page": str(size),
-                    "fields": _FIELDS,
-                },
-                headers=headers,
-                fresh_s=FRESH_S,
-            )
-            found |= {one.platform_id: one for one in batch}
-            if not more or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for page in range(1, MOST_PAGES + 1):
+                batch, more = await self._api.read_json(
+                    "/videos",
+                    lambda answer, at: parse_videos(answer, at=at),
+                    params={
+                        "query": words,
+                        "sort": "relevant",
+                        "page": str(page),
+                        "per_page": str(size),
+                        "fields": _FIELDS,
+                    },
+                    headers=headers,
+                    fresh_s=FRESH_S,
+                )
+                found |= {one.platform_id: one for one in batch}
+                if not more or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.platforms._api import Api
+from actors.platforms._api import KEYLESS, Api, leaving_out
 from actors.platforms._reading import words_of
 from actors.platforms._text import clean, parse_moment, plain_text
 from actors.runtime.http import Response, retry_after
@@ -234,8 +234,7 @@ class WikimediaCommons:
     """Finds video files by words, in the order of the site's own search."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, fault=fault_of)
+        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, fault=fault_of, mend=KEYLESS)
         means.http.limit_host(self._api.base_url, parallel=1)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
@@ -255,20 +254,29 @@ class WikimediaCommons:
             "iiextmetadatalanguage": "en",
             "viprop": "derivatives",
         }
-        pages: dict[int, Page] = {}
+        found: list[Candidate] = []
+        batch: dict[int, Page] = {}
+        seen = 0
         further: dict[str, str] = {}
-        for _ in range(MOST_ROUNDS):
-            answer = await self._api.read_json(
-                "/w/api.php", lambda told, _at: parse_answer(told), params=params | further, fresh_s=FRESH_S
-            )
-            pages = merge_pages(pages, answer)
-            told = answer.get("continue")
-            further = {key: str(value) for key, value in told.items()} if isinstance(told, dict) else {}
-            if not further or ("batchcomplete" in answer and len(pages) >= limit):
-                break
-        ranked = sorted(pages.values(), key=lambda page: (page.get("index", len(pages)), page["pageid"]))
-        now = self._clock.now()
-        return tuple(found for page in ranked if (found := parse_page(page, at=now)) is not None)[:limit]
+        with leaving_out(found, platform=NAME):
+            for _ in range(MOST_ROUNDS):
+                answer, at = await self._api.read_json(
+                    "/w/api.php", lambda told, at: (parse_answer(told), at), params=params | further, fresh_s=FRESH_S
+                )
+                batch = merge_pages(batch, answer)
+                told = answer.get("continue")
+                further = {key: str(value) for key, value in told.items()} if isinstance(told, dict) else {}
+                if "batchcomplete" in answer or not further:
+                    found += _in_order(batch, at)
+                    seen, batch = seen + len(batch), {}
+                if not further or seen >= limit:
+                    break
+        return tuple({one.item_id: one for one in found}.values())[:limit]
+
+
+def _in_order(pages: Mapping[int, Page], at: datetime) -> list[Candidate]:
+    ranked = sorted(pages.values(), key=lambda page: (page.get("index", len(pages)), page["pageid"]))
+    return [one for page in ranked if (one := parse_page(page, at=at)) is not None]
 
 
 ADAPTER = WikimediaCommons

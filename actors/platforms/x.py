@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -255,12 +255,13 @@ class X:
         asked = query_for(query)
         found: dict[str, Candidate] = {}
         following: str | None = None
-        for _ in range(-(-limit // PAGE_SIZE)):
-            size = min(PAGE_SIZE, max(LEAST_PAGE, limit - len(found)))
-            posts, following = await self._page(token, asked, size=size, following=following)
-            found |= {post.item_id: post for post in posts}
-            if following is None or len(found) >= limit:
-                break
+        with leaving_out(found, platform=NAME):
+            for _ in range(-(-limit // PAGE_SIZE)):
+                size = min(PAGE_SIZE, max(LEAST_PAGE, limit - len(found)))
+                posts, following = await self._page(token, asked, size=size, following=following)
+                found |= {post.item_id: post for post in posts}
+                if following is None or len(found) >= limit:
+                    break
         return tuple(found.values())[:limit]
 
     async def _page(self, token: str, query: str, *, size: int, following: str | None) -> Page:

@@ -74,8 +74,8 @@ class Imitated:
 async def imitated(name: str, folder: Path, **changes: str | None) -> AsyncIterator[Imitated]:
     """Make the adapter with the credentials of its imitation, and `changes` to them (None: not set)."""
     clock = HandClock()
-    known = {need.setting for need in platforms.needs_of(name)}
-    options = {**feeds.module(name).CREDENTIALS, **changes}
+    known = {"monetised", *(need.setting for need in platforms.needs_of(name))}
+    options = {"monetised": "false", **feeds.module(name).CREDENTIALS, **changes}
     chosen = {key: value for key, value in options.items() if value is not None and key in known}
     async with (
         running(folder / "sandbox", settings=SandboxSettings(), clock=clock.seconds) as address,

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, read_each
+from actors.platforms._api import KEYLESS, Api, Rates, count, dig, leaving_out, mark_of, read_each
 from actors.runtime.clock import Clock
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
@@ -68,7 +68,7 @@ class Somewhere:
 async def somewhere(folder: Path, clock: Clock) -> AsyncIterator[tuple[Platform, Somewhere]]:
     platform = Platform()
     app = web.Application()
-    app.router.add_get("/{tail:.*}", platform.answer)
+    app.router.add_route("*", "/{tail:.*}", platform.answer)
     async with TestServer(app) as server, adapter_at(Somewhere, str(server.make_url("")), folder, clock=clock) as made:
         yield platform, made
 
@@ -179,3 +179,52 @@ def test_counts_are_counts() -> None:
     """A count that is guessed from something else is an invented number."""
     wanted = [7, 7, None, None, None, None, None, None]
     assert [count(told) for told in (7, "7", -1, "7.5", True, None, "٣", 2**70)] == wanted
+
+
+async def test_refusal_of_a_platform_without_credentials_names_none(tmp_path: Path) -> None:
+    """A person would look for a key that does not exist."""
+    async with somewhere(tmp_path, HandClock()) as (platform, there):
+        platform.status = 403
+        with pytest.raises(Reject, match="Check its credential"):
+            await there.api.get("/x")
+        open_one = Api(there.means, name=NAME, base="https://somewhere.example", what="Somewhere", mend=KEYLESS)
+        with pytest.raises(Reject, match="Set CONTACT"):
+            await open_one.get("/x")
+
+
+async def test_posts_are_kept_by_their_body(tmp_path: Path) -> None:
+    """Lists that are asked for by POST would be read again for each niche, or one answer would pass for another."""
+    clock = HandClock()
+    async with somewhere(tmp_path, clock) as (platform, there):
+
+        async def ask(**more: Any) -> Any:
+            return await there.api.read_post("/x", lambda answer, at: (answer["n"], at), fresh_s=60, **more)
+
+        first = await ask(json={"a": 1, "b": 2})
+        clock.at += timedelta(seconds=30)
+        assert await ask(json={"b": 2, "a": 1}) == first == (1, NOW)
+        assert len(platform.asked) == 1
+        for more in ({"json": {"a": 2}}, {"json": {"a": 2}, "keyed_by": "one"}, {"json": {"a": 2}, "keyed_by": "two"}):
+            await ask(**more)
+        assert len(platform.asked) == 4
+
+
+@pytest.mark.parametrize("error", [Retry("away"), RateLimited("busy", until=NOW)])
+def test_fault_on_a_later_page_keeps_the_earlier_ones(error: Exception) -> None:
+    """What was paid for would be lost; without any page an empty answer would hide the fault."""
+
+    def ask() -> None:
+        raise error
+
+    with leaving_out(["a page"], platform=NAME):
+        ask()
+    with pytest.raises(type(error)), leaving_out([], platform=NAME):
+        ask()
+    with pytest.raises(Reject), leaving_out(["a page"], platform=NAME):
+        raise Reject("no")
+
+
+def test_mark_of_a_credential_does_not_show_it() -> None:
+    """Keys are stored; a credential must not be."""
+    assert mark_of("sesame") == mark_of("sesame") != mark_of("poppy")
+    assert "sesame" not in mark_of("sesame")

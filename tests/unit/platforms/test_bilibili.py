@@ -10,6 +10,7 @@ import pytest
 
 from actors import platforms
 from actors.platforms.bilibili import CAPS, WARNED, Bilibili, parse_popular, parse_video
+from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.platform import Candidate
 from contracts.rights import may
@@ -93,6 +94,13 @@ async def test_nothing_is_asked_unless_it_is_turned_on(setting: str | None, tmp_
         with pytest.raises(Reject, match=r"BILIBILI_ENABLED is not (set|true)\. .*legal review"):
             await there.adapter.discover("deep sea", limit=5)
         assert await there.calls("search") == 0
+
+
+def test_turned_off_it_lacks_what_turns_it_on() -> None:
+    """BILIBILI_ENABLED=false would count as set, and doctor would call it on."""
+    for value, names in (("false", ["bilibili_enabled"]), ("", ["bilibili_enabled"]), (" True", [])):
+        settings = Settings(options={"bilibili_enabled": value})
+        assert [need.setting for need in platforms.lacking("bilibili", settings)] == names
 
 
 async def test_popular_list_serves_all_niches(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from actors.platforms.facebook import Facebook, parse_videos
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
+from deploy.sandbox.feeds.facebook import CREDENTIALS, PAGES
 from tests.unit.platforms.imitated import imitated, told
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -131,10 +133,11 @@ async def test_full_hour_pauses_before_the_platform_refuses(tmp_path: Path) -> N
     """X-App-Usage at 100 says that the next call is refused; apps that go on are blocked for longer."""
     async with told(Facebook, tmp_path, {"data": [video()]}, options=OPTIONS) as (platform, made, clock):
         platform.headers = {"X-App-Usage": '{"call_count":100,"total_cputime":1,"total_time":1}'}
-        with pytest.raises(RateLimited) as limited:
-            await made.discover("corals", limit=5)
-        assert limited.value.until == clock.now() + timedelta(hours=1)
+        for _ in range(2):
+            assert len(await made.discover("corals", limit=5)) == 1, "what was found before the end is kept"
         assert len(platform.asked) == 1
+        pause = await made._graph._means.quota.paused("facebook")
+        assert pause.until == clock.now() + timedelta(hours=1)
         clock.turn(hours=1, seconds=1)
         platform.headers = {}
         assert len(await made.discover("corals", limit=5)) == 1
@@ -146,14 +149,27 @@ async def test_full_hour_pauses_before_the_platform_refuses(tmp_path: Path) -> N
 async def test_sandbox_tells_its_usage(tmp_path: Path) -> None:
     """The imitated header leads to the same pause."""
     async with imitated("facebook", tmp_path) as at:
-        for _ in range(49):
+        token = CREDENTIALS["facebook_access_token"]
+        for _ in range(199):
+            assert (await at.get(f"/{next(iter(PAGES))}/videos", token=token))[0] == 200
+        with suppress(RateLimited):
             await at.adapter.discover("chess", limit=5)
-        with pytest.raises(RateLimited):
-            for _ in range(2):
-                await at.adapter.discover("chess", limit=5)
+        with suppress(RateLimited):
+            await at.adapter.discover("volcano", limit=5)
         assert await at.calls("search") == 200
         at.clock.turn(hours=1)
         assert await at.adapter.discover("chess", limit=5)
+
+
+async def test_lists_serve_all_niches(tmp_path: Path) -> None:
+    """Each niche would read the same lists again, and use up the hour."""
+    async with imitated("facebook", tmp_path) as at:
+        first = await at.adapter.discover("chess", limit=5)
+        calls = await at.calls("search")
+        at.clock.turn(minutes=29)
+        assert await at.adapter.discover("volcano", limit=5)
+        assert await at.adapter.discover("chess", limit=5) == first
+        assert await at.calls("search") == calls
 
 
 @pytest.mark.parametrize(

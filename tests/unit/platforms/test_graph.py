@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,8 +31,10 @@ class Somewhere:
             means, name=NAME, base="https://x.example", what="Somewhere", token=TOKEN, permission="leave_to_look"
         )
 
-    async def all(self, *, enough: int = 100, most_pages: int = 10) -> list[Any]:
-        return await self.graph.collect("/x", {"limit": "2"}, list, enough=enough, most_pages=most_pages)
+    async def all(self, *, enough: int = 100, most_pages: int = 10, fresh_s: float = 0.0) -> list[Any]:
+        return await self.graph.collect(
+            "/x", {"limit": "2"}, lambda data, _: data, enough=enough, most_pages=most_pages, fresh_s=fresh_s
+        )
 
 
 @asynccontextmanager
@@ -213,3 +216,17 @@ async def test_token_that_is_not_set(tmp_path: Path) -> None:
         with pytest.raises(Reject, match=r"SOMEWHERE_ACCESS_TOKEN is not set\. Ask somewhere"):
             await made.all()
         assert platform.asked == []
+
+
+async def test_lists_are_kept_for_their_token(tmp_path: Path) -> None:
+    """What one account may see is not for another; what is known is not asked for again."""
+    async with somewhere(tmp_path, {"data": [1]}) as (platform, made, clock):
+        assert await made.all(fresh_s=60) == await made.all(fresh_s=60) == [1]
+        assert len(platform.asked) == 1
+        settings = msgspec.structs.replace(made.graph._means.settings, options={TOKEN.setting: "poppy"})
+        other = Somewhere(dataclasses.replace(made.graph._means, settings=settings))
+        await other.all(fresh_s=60)
+        assert [request.headers["Authorization"] for request in platform.asked] == ["Bearer sesame", "Bearer poppy"]
+        clock.turn(seconds=61)
+        await made.all(fresh_s=60)
+        assert len(platform.asked) == 3

@@ -236,12 +236,17 @@ async def test_id_is_kept_where_names_are_not_told(tmp_path: Path) -> None:
     found: dict[str, Any] = {"data": [medium()]}
     first: tuple[Any, ...] = ({"data": []}, {"data": [{"id": "55"}]}, found, found)
     again = ({"data": [{"id": "55"}]}, found)
-    async with told(Instagram, tmp_path, *first, *again, options=OPTIONS) as (platform, made, _):
-        await made.discover("deep sea", limit=5)
+    async with told(Instagram, tmp_path, *first, again[0], options=OPTIONS) as (platform, made, clock):
+        before = await made.discover("deep sea", limit=5)
+        clock.turn(minutes=9)
+        assert await made.discover("deep sea", limit=5) == before, "both lists were kept, with their moment"
+        assert len(platform.asked) == 5
+        clock.turn(minutes=2)
+        platform.answers = list(again)
         await made.discover("deep sea", limit=5)
         paths = [request.path for request in platform.asked]
         search = ["/55/top_media", "/55/recent_media"]
-        assert paths == ["/178/recently_searched_hashtags", "/ig_hashtag_search", *search, paths[0], *search]
+        assert paths == ["/178/recently_searched_hashtags", "/ig_hashtag_search", *search, paths[0], paths[0], *search]
 
 
 async def test_video_of_both_lists_keeps_its_time(tmp_path: Path) -> None:
@@ -256,6 +261,18 @@ async def test_video_of_both_lists_keeps_its_time(tmp_path: Path) -> None:
             ("2", True),
             ("3", False),
         ]
+
+
+async def test_popular_videos_outlive_a_fault_of_the_recent_ones(tmp_path: Path) -> None:
+    """Both lists cost a hashtag of the week: what the first one gave must not be lost with the second."""
+    searched = {"data": [{"id": "55", "name": "chess"}]}
+    async with told(Instagram, tmp_path, searched, {"data": [medium()]}, {"strange": 1}, options=OPTIONS) as (
+        platform,
+        made,
+        _,
+    ):
+        assert len(await made.discover("chess", limit=5)) == 1
+        assert len(platform.asked) == 3
 
 
 async def test_token_is_in_no_address(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from actors.platforms import internet_archive
 from actors.platforms.internet_archive import (
+    MOST_ITEMS,
     InternetArchive,
     choose_file,
     parse_files,
@@ -210,6 +213,9 @@ class Archive:
         self.identifiers = identifiers
         self.status: dict[str, int] = {}
         self.searches: list[web.Request] = []
+        self.read = 0
+        self.slow: set[str] = set()
+        self.let_go = asyncio.Event()
         self.app = web.Application()
         self.app.router.add_get("/advancedsearch.php", self.search)
         self.app.router.add_get("/metadata/{identifier}", self.metadata)
@@ -223,6 +229,9 @@ class Archive:
 
     async def metadata(self, request: web.Request) -> web.Response:
         name = request.match_info["identifier"]
+        self.read += 1
+        if name in self.slow:
+            await self.let_go.wait()
         if status := self.status.get(name):
             return web.Response(status=status, headers={"Retry-After": "30"} if status == 429 else {})
         return web.json_response(answer(identifier=name))
@@ -249,11 +258,31 @@ async def test_discover_asks_search_then_each_item(tmp_path: Path) -> None:
     assert (asked["rows"], asked["output"]) == ("2", "json")
 
 
-async def test_discover_pages_through_large_results(tmp_path: Path) -> None:
-    """A limit above one page would silently be cut to it."""
-    async with archive(tmp_path, [f"item{number}" for number in range(120)]) as (site, adapter):
-        assert len(await adapter.discover("deep sea", limit=110)) == 110
-    assert [request.query["page"] for request in site.searches] == ["1", "2"]
+async def test_items_of_a_scan_are_few_and_kept(tmp_path: Path) -> None:
+    """Five hundred items are five hundred requests: more than a scan has time for."""
+    clock = HandClock()
+    async with archive(tmp_path, [f"item{number}" for number in range(120)], clock=clock) as (site, adapter):
+        assert len(await adapter.discover("deep sea", limit=500)) == MOST_ITEMS == site.read
+        assert [request.query["rows"] for request in site.searches] == ["100"]
+        clock.turn(hours=5)
+        assert len(await adapter.discover("deep sea", limit=500)) == MOST_ITEMS
+        assert site.read == MOST_ITEMS, "items that are known are not read again"
+
+
+async def test_slow_items_are_left_for_the_next_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan that is cut off at its minute loses all; one that ends by itself has what was read, and goes on later."""
+    monkeypatch.setattr(internet_archive, "ITEMS_DEADLINE_S", 0.5)
+    async with archive(tmp_path, ["a", "b", "c"]) as (site, adapter):
+        site.slow = {"b"}
+        assert [one.platform_id for one in await adapter.discover("deep sea", limit=5)] == ["a", "c"]
+        site.slow = {"a", "c"}
+        site.let_go.set()
+        assert [one.platform_id for one in await adapter.discover("deep sea", limit=5)] == ["a", "b", "c"]
+        assert site.read == 4
+    async with archive(tmp_path, ["a"]) as (site, adapter):
+        site.slow = {"a"}
+        with pytest.raises(Retry, match="did not give its items within"):
+            await adapter.discover("deep sea", limit=5)
 
 
 async def test_one_broken_item_does_not_lose_the_others(tmp_path: Path) -> None:
@@ -261,8 +290,10 @@ async def test_one_broken_item_does_not_lose_the_others(tmp_path: Path) -> None:
     async with archive(tmp_path, ["a", "b"]) as (site, adapter):
         site.status["a"] = 500
         assert [one.platform_id for one in await adapter.discover("deep sea", limit=5)] == ["b"]
-        site.status["b"] = 429
         site.status["a"] = 429
+        assert [one.platform_id for one in await adapter.discover("deep sea", limit=5)] == ["b"], "it is known"
+    async with archive(tmp_path, ["a", "b"]) as (site, adapter):
+        site.status = {"a": 429, "b": 429}
         with pytest.raises(RateLimited):
             await adapter.discover("deep sea", limit=5)
 
@@ -286,7 +317,7 @@ async def test_search_is_kept_for_ten_minutes_with_its_moment(tmp_path: Path) ->
         clock.turn(minutes=9)
         (again,) = await adapter.discover("deep sea", limit=5)
         assert again.observed_at == first[0].observed_at > began
-        assert again.rights.read_at == clock.now(), "the licence was read anew"
+        assert again.rights.read_at == first[0].rights.read_at, "a kept licence keeps its moment, too"
         assert len(site.searches) == 1
 
 

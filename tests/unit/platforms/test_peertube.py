@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from actors.platforms.peertube import MOST_DETAILS, PeerTube, parse_file, parse_videos
+from actors.platforms._peertube_details import parse_file
+from actors.platforms.peertube import MOST_DETAILS, PeerTube, parse_videos
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.platform import Candidate
 from contracts.rights import LICENCES
 from tests.unit.platforms.drift import assert_withstands, drifted
-from tests.unit.platforms.imitated import Told, imitated, told
+from tests.unit.platforms.imitated import HandClock, Told, imitated, told
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOME = "https://tube.example.org"
@@ -196,17 +199,73 @@ async def test_server_that_is_not_public_is_never_asked(tmp_path: Path) -> None:
         assert inner.asked == []
 
 
+@asynccontextmanager
+async def servers(folder: Path, *platforms: Told) -> AsyncIterator[tuple[Any, HandClock]]:
+    """Make the adapter with servers of one's own choice."""
+    async with AsyncExitStack() as stack:
+        urls = []
+        for platform in platforms:
+            app = web.Application()
+            app.router.add_get("/{tail:.*}", platform.answer)
+            urls.append(str((await stack.enter_async_context(TestServer(app))).make_url("")))
+        options = {"peertube_servers": ", ".join(urls)}
+        _, adapter, clock = await stack.enter_async_context(told(PeerTube, folder, {}, options=options))
+        yield adapter, clock
+
+
 async def test_one_broken_server_does_not_lose_the_others(tmp_path: Path) -> None:
     """A server that is away would end every scan of its operator."""
-    servers = {"peertube_servers": "https://a.example, https://b.example"}
-    answers = ({"strange": 1}, page(video(licence=None)))
-    async with told(PeerTube, tmp_path, *answers, options=servers) as (platform, adapter, clock):
+    broken, good = Told({"strange": 1}), Told(page(video(licence=None)))
+    async with servers(tmp_path, broken, good) as (adapter, clock):
         assert len(await adapter.discover("sea", limit=5)) == 1
-        assert len(platform.asked) == 2
-        platform.answers = [{"strange": 1}]
+        assert (len(broken.asked), len(good.asked)) == (1, 1)
+        good.answers = [{"strange": 1}]
         clock.turn(hours=1)
         with pytest.raises(Retry, match="not known here"):
             await adapter.discover("sea", limit=5)
+
+
+async def test_server_that_asks_for_peace_is_left_alone_by_itself(tmp_path: Path) -> None:
+    """One busy server of several would silence all of them."""
+    busy, calm = Told({}), Told(page(video(licence=None)))
+    busy.status = 429
+    async with servers(tmp_path, busy, calm) as (adapter, clock):
+        assert len(await adapter.discover("sea", limit=5)) == 1
+        clock.turn(seconds=30)
+        assert len(await adapter.discover("reef", limit=5)) == 1
+        assert (len(busy.asked), len(calm.asked)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"licence": {"id": 4, "label": "Attribution - Non Commercial"}}, "states another licence than the index"),
+        ({"licence": {"id": None, "label": "Unknown"}}, "states no licence"),
+        ({"licence": None}, "states no licence"),
+        ({"licence": ["1"]}, "states no licence"),
+        ({"privacy": {"id": 3, "label": "Private"}}, "does not call the video public"),
+        ({"privacy": None}, "does not call the video public"),
+    ],
+)
+async def test_server_must_bear_out_the_index(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
+    """The index repeats what was true once: an owner who took the licence back must not be overheard."""
+    async with told(PeerTube, tmp_path, {}, options={}) as (platform, adapter, _):
+        platform.answers = [page(video(1, adapter._searched[0].base_url)), details(file(480), **changes)]
+        (found,) = await adapter.discover("sea", limit=5)
+        assert (found.media_url, found.rights.licence) == (None, "unknown")
+        assert says in found.rights.note
+
+
+async def test_video_that_its_server_no_longer_shows_loses_its_licence(tmp_path: Path) -> None:
+    """A video that was withdrawn is nobody's to use; a server that is away for a moment withdraws nothing."""
+    async with imitated("peertube", tmp_path) as there:
+        for status, licences in ((404, {"unknown"}), (503, {"unknown", "CC-BY-4.0"})):
+            await there.clear()
+            await there.set("details", kind="status", status=status)
+            found = await there.adapter.discover("deep sea", limit=10)
+            assert {one.media_url for one in found} == {None}
+            assert licences <= {one.rights.licence for one in found}
+            assert ({one.rights.licence for one in found} == {"unknown"}) == (status == 404)
 
 
 async def test_wrong_server_setting_is_named(tmp_path: Path) -> None:

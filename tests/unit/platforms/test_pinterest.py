@@ -115,7 +115,7 @@ async def test_region_that_is_asked_for(asked: str | None, setting: str | None, 
     options = {**OPTIONS, **({"pinterest_region": setting} if setting else {})}
     async with told(Pinterest, tmp_path, {"trends": [keyword()]}, options=options) as (platform, made, _):
         (found,) = await made.trends(region=asked, limit=5)
-        assert platform.asked[0].raw_path == f"{path}?limit=5"
+        assert platform.asked[0].raw_path == f"{path}?limit=50"
         assert platform.asked[0].headers["Authorization"] == "Bearer sesame"
         assert found.region == (asked or setting or "US")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ async def test_query_is_as_the_docs_say(tmp_path: Path) -> None:
     async with told(Threads, tmp_path, {"data": []}, options=OPTIONS) as (platform, made, clock):
         assert await made.discover("deep sea", limit=500) == ()
         asked = dict(platform.asked[0].query)
-        assert int(asked.pop("since")) == int((clock.now() - timedelta(days=7)).timestamp())
+        assert int(asked.pop("since")) == int((clock.now().replace(minute=0) - timedelta(days=7)).timestamp())
         assert asked.pop("fields").split(",")[0] == "id"
         assert asked == {
             "q": "deep sea",
@@ -98,17 +99,31 @@ async def test_query_is_as_the_docs_say(tmp_path: Path) -> None:
         assert platform.asked[0].headers["Authorization"] == "Bearer sesame"
 
 
-async def test_queries_of_a_day_are_counted(tmp_path: Path) -> None:
-    """The 2,201st query is refused by the platform; it must not be sent."""
+async def test_any_24_hours_hold_2200_queries(tmp_path: Path) -> None:
+    """The day that the platform counts begins at any moment: 2,200 before midnight and 2,200 after it are too many."""
     async with told(Threads, tmp_path, {"data": []}, options=OPTIONS) as (platform, made, clock):
-        await made._graph._means.quota.spend("threads", QUERIES, QUERIES.limit - 1)
-        await made.discover("chess", limit=5)
-        with pytest.raises(RateLimited, match="2200 is spent") as limited:
+        quota, sent = made._graph._means.quota, []
+        for _ in range(2 * 48):
+            with suppress(RateLimited):
+                for _ in range(2_200):
+                    await quota.spend("threads", QUERIES)
+                    sent.append(clock.now())
+            clock.turn(minutes=30)
+        days = {at: sum(at <= one < at + timedelta(days=1) for one in sent) for at in set(sent)}
+        assert 2_000 < max(days.values()) <= 2_200
+        await quota.exhaust("threads", QUERIES)
+        with pytest.raises(RateLimited):
             await made.discover("chess", limit=5)
-        assert limited.value.until == datetime(2026, 11, 24, tzinfo=UTC)
+        assert platform.asked == []
+
+
+async def test_one_answer_does_for_ten_minutes(tmp_path: Path) -> None:
+    """A repeated question costs a query each time."""
+    async with told(Threads, tmp_path, {"data": [post()]}, options=OPTIONS) as (platform, made, clock):
+        (first,) = await made.discover("chess", limit=5)
+        clock.turn(minutes=9)
+        assert (await made.discover("chess", limit=1))[0].observed_at == first.observed_at
         assert len(platform.asked) == 1
-        clock.turn(days=1)
-        await made.discover("chess", limit=5)
 
 
 async def test_refusals_say_what_to_do(tmp_path: Path) -> None:

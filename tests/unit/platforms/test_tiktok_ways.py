@@ -9,10 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.platforms.tiktok import (
-    LISTINGS,
-    TikTok,
-)
+from actors.platforms.tiktok import LISTINGS, TikTok, lacking
+from actors.runtime.settings import load_settings
 from contracts.errors import RateLimited, Reject, Retry
 from tests.unit.platforms.imitated import imitated, told
 from tests.unit.platforms.tiktok_answers import GRANT, OWN, RESEARCH, answer, own, page, researched
@@ -33,6 +31,32 @@ async def test_without_settings_it_says_why_it_cannot(tmp_path: Path) -> None:
             await at.adapter.discover("chess", limit=5)
 
 
+async def test_research_is_refused_to_a_channel_that_earns_money(tmp_path: Path) -> None:
+    """TikTok gives these data for non-commercial use only, and MONETISED is on unless somebody says otherwise."""
+    for changes in ({"monetised": None}, {"monetised": "true"}):
+        async with imitated("tiktok", tmp_path, **changes) as at:
+            with pytest.raises(Reject, match="non-commercial use only") as refused:
+                await at.adapter.discover("chess", limit=5)
+            assert "MONETISED=false only if that is true" in refused.value.mend
+            assert [await at.calls(place) for place in ("token", "search")] == [0, 0]
+
+
+def test_each_way_says_what_it_lacks(tmp_path: Path) -> None:
+    """Doctor would call a way open that the first scan refuses."""
+
+    def names(**options: str) -> list[str]:
+        given = {"MONETISED": "false"} | {name.upper(): value for name, value in options.items()}
+        return [need.setting for need in lacking(load_settings(given, tmp_path))]
+
+    both = {"tiktok_client_key": "key", "tiktok_client_secret": "sesame"}
+    on = {"tiktok_research_enabled": "true"}
+    assert names() == ["tiktok_access_token"]
+    assert names(tiktok_access_token="sesame") == []
+    assert names(**on) == [*both]
+    assert names(**on, **both) == []
+    assert names(**on, **both, monetised="true") == ["monetised"]
+
+
 async def test_research_finds_the_most_viewed(tmp_path: Path) -> None:
     """One token serves many searches; the ids of the answer are numbers above 2^53."""
     async with imitated("tiktok", tmp_path) as at:
@@ -41,8 +65,11 @@ async def test_research_finds_the_most_viewed(tmp_path: Path) -> None:
         views = [one.metrics.views for one in found]
         assert views == sorted(views, reverse=True)
         assert all(7_400_000_000_000_000_000 < int(one.platform_id) < 7_400_000_000_010_000_000 for one in found)
-        assert await at.adapter.discover("deep sea", limit=2) == found[:2]
-        assert (await at.calls("token"), await at.calls("search")) == (1, 2)
+        at.clock.turn(minutes=29)
+        assert await at.adapter.discover("deep sea", limit=2) == found[:2], "counts belong to when they were read"
+        assert (await at.calls("token"), await at.calls("search")) == (1, 1)
+        await at.adapter.discover("chess", limit=2)
+        assert (await at.calls("token"), await at.calls("search")) == (1, 2), "another search has another answer"
         at.clock.turn(hours=2)
         assert await at.adapter.discover("deep sea", limit=2)
         assert (await at.calls("token"), await at.calls("search")) == (2, 3)
@@ -53,11 +80,11 @@ async def test_refused_token_is_replaced_once(tmp_path: Path) -> None:
     async with imitated("tiktok", tmp_path) as at:
         await at.adapter.discover("chess", limit=5)
         await at.set("search", kind="status", status=401, times=1)
-        assert await at.adapter.discover("chess", limit=5)
+        assert await at.adapter.discover("volcano", limit=5)
         assert (await at.calls("token"), await at.calls("search")) == (2, 3)
         await at.set("search", kind="status", status=401)
         with pytest.raises(Reject, match="TIKTOK_CLIENT_KEY"):
-            await at.adapter.discover("chess", limit=5)
+            await at.adapter.discover("deep sea", limit=5)
         assert (await at.calls("token"), await at.calls("search")) == (3, 5)
 
 
@@ -105,8 +132,8 @@ async def test_quota_of_a_day_is_not_overdrawn(tmp_path: Path) -> None:
 async def test_quota_is_spent_by_research_alone(tmp_path: Path) -> None:
     """The 1,001st request of a day is not sent."""
     async with told(TikTok, tmp_path, GRANT, page(researched()), options=RESEARCH) as (platform, made, _):
-        for _ in range(1_000):
-            await made.discover("chess", limit=1)
+        for number in range(1_000):
+            await made.discover(f"chess {number}", limit=1)
         with pytest.raises(RateLimited, match="'research' of 1000 is spent"):
             await made.discover("chess", limit=1)
         assert len(platform.asked) == 1_001
@@ -168,9 +195,12 @@ async def test_own_videos_with_the_words(tmp_path: Path) -> None:
         assert (await at.calls("videos"), await at.calls("search"), await at.calls("token")) == (2, 0, 0)
         times = [one.published_at for one in found]
         assert times == sorted(times, reverse=True)
-        assert await at.adapter.discover("street food", limit=1) == found[:1]
-        assert await at.calls("videos") == 3, "the second page is not needed"
         assert await at.adapter.discover("knitting", limit=1) == ()
+        assert await at.adapter.discover("street food", limit=1) == found[:1]
+        assert await at.calls("videos") == 2, "one list does for all niches"
+        at.clock.turn(minutes=31)
+        assert await at.adapter.discover("street food", limit=1)
+        assert await at.calls("videos") == 3, "the second page is not needed"
 
 
 async def test_own_list_keeps_its_minute(tmp_path: Path) -> None:

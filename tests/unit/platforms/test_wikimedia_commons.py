@@ -202,6 +202,18 @@ async def test_continued_answers_are_merged_by_page(tmp_path: Path) -> None:
     assert "me@example.org" in site.agent
 
 
+@pytest.mark.parametrize("status", [429, 500])
+async def test_fault_on_a_later_batch_keeps_the_whole_ones(status: int, tmp_path: Path) -> None:
+    """A batch that is not whole lacks licences; those before it do not."""
+    whole = {"continue": {"gsroffset": 1}, "query": {"pages": [page(7)]}}
+    begun = {"continue": {"iistart": "x"}, "query": {"pages": [page(8) | {"index": 2}]}}
+    async with commons(tmp_path, {"batchcomplete": True, **whole}, begun, web.Response(status=status)) as (_, adapter):
+        assert [one.platform_id for one in await adapter.discover("deep sea", limit=50)] == ["7"]
+    async with commons(tmp_path, begun, web.Response(status=status)) as (_, adapter):
+        with pytest.raises((Retry, RateLimited)):
+            await adapter.discover("deep sea", limit=50)
+
+
 async def test_later_rounds_do_not_take_away_what_earlier_ones_brought(tmp_path: Path) -> None:
     """A page whose imageinfo came first must keep it when a later round gives only its title."""
     bare = {key: value for key, value in page(7).items() if key != "imageinfo"}

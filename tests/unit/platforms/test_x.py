@@ -258,6 +258,14 @@ async def test_older_field_names_are_used_where_the_newer_are_unknown(tmp_path: 
         assert len(asked) == 3
 
 
+async def test_fault_on_a_later_page_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    """Each post of the first page cost money."""
+    first = answer(meta={"result_count": 1, "next_token": "b"})
+    async with told(X, tmp_path, first, {"data": 7}, options=OPTIONS) as (platform, adapter, _):
+        assert len(await adapter.discover("deep sea", limit=400)) == 1
+        assert len(platform.asked) == 2
+
+
 @pytest.mark.parametrize(("limit", "size"), [(1, "10"), (25, "25"), (100, "100"), (400, "100")])
 async def test_page_is_as_small_as_it_may_be(limit: int, size: str, tmp_path: Path) -> None:
     """Ten posts are the least that can be asked for; each one more costs money."""

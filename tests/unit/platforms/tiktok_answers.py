@@ -9,7 +9,12 @@ __all__ = ["AT", "BIG_ID", "GRANT", "OWN", "RESEARCH", "answer", "own", "page", 
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 BIG_ID = 7_444_705_554_666_130_708
-RESEARCH = {"tiktok_client_key": "key", "tiktok_client_secret": "sesame", "tiktok_research_enabled": "true"}
+RESEARCH = {
+    "tiktok_client_key": "key",
+    "tiktok_client_secret": "sesame",
+    "tiktok_research_enabled": "true",
+    "monetised": "false",
+}
 OWN = {"tiktok_access_token": "sesame"}
 GRANT = {"access_token": "clt.x", "expires_in": 7200, "token_type": "Bearer"}
 GOOD = {"code": "ok", "message": "", "log_id": "2022"}
