@@ -20,7 +20,7 @@ from actors.runtime.app import connect
 from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from actors.scanner.niches import Niche, Niches, OpenProposal, normal
-from actors.scanner.sources import choose
+from actors.scanner.sources import caps_of, choose
 from actors.scanner.trends import KnownTopic
 from contracts.codec import decode, subject_of
 from contracts.errors import Reject
@@ -64,7 +64,13 @@ class Scanned(Struct, frozen=True, kw_only=True):
 @click.command()
 @click.argument("niche")
 @_platform_option
-@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
+@click.option(
+    "--limit",
+    default=25,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    help="Candidates per platform. Where calls are rationed, more than a page (YouTube: 50) only with --platform.",
+)
 @click.option("--no-wait", is_flag=True, help="Return at once, without what was found.")
 @_json_option
 @_data_option
@@ -73,13 +79,13 @@ def scan(
 ) -> None:
     """Look for candidates once, and tell what was asked, found, left out, and why."""
     settings = _settings(data_dir)
-    event = ScanRequested(niche=normal(niche), platform=",".join(sources) or None, limit=limit)
+    event = ScanRequested(niche=normal(niche), platform=",".join(sources) if sources else None, limit=limit)
     choose(event.platform, settings)
     done = _run(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
     if as_json:
         _print_json(done)
     else:
-        click.echo(render_scan(done, settings))
+        click.echo(render_scan(done, settings, waited_s=0.0 if no_wait else PATIENCE_S))
 
 
 async def _scan(settings: Settings, event: ScanRequested, *, patience_s: float) -> Scanned:
@@ -106,13 +112,16 @@ async def _scan(settings: Settings, event: ScanRequested, *, patience_s: float) 
     return Scanned(scan_id=sent.event_id, niche=event.niche, ended=False)
 
 
-def render_scan(done: Scanned, settings: Settings) -> str:
-    """Say in lines what a scan came to."""
-    where = f"Watch it with `ettametta status` or on {settings.public_url}"
+def render_scan(done: Scanned, settings: Settings, *, waited_s: float = 0.0) -> str:
+    """Say in lines what a scan came to. waited_s: how long its end was waited for, seconds."""
+    where = f"`ettametta status` or {settings.public_url}"
+    if not done.ended and waited_s:
+        why = "no scanner runs, or no platform answers and it is tried again"
+        return f"scan {done.scan_id} has not ended within {waited_s:g} s: {why}. Watch it with {where}"
     if not done.ended:
-        return f"scan requested: {done.scan_id}. {where}"
+        return f"scan requested: {done.scan_id}. Watch it with {where}"
     width = max((len(name) for name in (*done.found, *done.failed, *done.skipped)), default=0)
-    lines = [f"scan of '{done.niche}': {sum(done.found.values())} works found. {where}"]
+    lines = [f"scan of '{done.niche}': {sum(done.found.values())} works found. What becomes of them: {where}"]
     for title, told in (("found", done.found), ("no answer", done.failed), ("not asked", done.skipped)):
         lines += [f"  {title:<9}  {name:<{width}}  {what}" for name, what in sorted(told.items())]
     return "\n".join(lines)
@@ -124,16 +133,16 @@ def niches() -> None:
 
 
 @niches.command("list")
-@click.option("--proposed", is_flag=True, help="What might be worth watching, and what rises, instead.")
+@click.option("--proposed", is_flag=True, help="Show what might be worth watching and what rises.")
 @_json_option
 @_data_option
 def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None:
-    """List the watched niches."""
+    """List the watched niches. Movement: growth of views a day, new works and topics; more gets more rationed calls."""
     if proposed:
         now = datetime.now(UTC)
 
         async def both(known: Niches) -> tuple[tuple[OpenProposal, ...], tuple[KnownTopic, ...]]:
-            return await known.proposals(), await known.topics(now)
+            return await known.proposals(now), await known.topics(now)
 
         proposals, topics = _with_niches(data_dir, both)
         if as_json:
@@ -152,12 +161,18 @@ def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None
 @click.argument("name")
 @click.option("--every", default="6h", show_default=True, metavar="SPAN", help="As in 90m, 6h, 2d; 15m at least.")
 @_platform_option
-@click.option("--limit", default=25, show_default=True, type=click.IntRange(1, 500), help="Candidates per platform.")
+@click.option(
+    "--limit",
+    default=25,
+    show_default=True,
+    type=click.IntRange(1, 500),
+    help="Candidates per platform; a page at most where calls are rationed (YouTube: 50).",
+)
 @click.option("--to", metavar="PLATFORM", help="Where its winners are posted [DESTINATION].")
 @click.option("--why", default="", metavar="TEXT", help="A note for people.")
 @_data_option
 def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, **options: Any) -> None:
-    """Watch NAME; this also accepts a proposal of that name."""
+    """Watch NAME, from now on; this also accepts a proposal of that name."""
     every_s = _span_s(every)
     destination = _destination(_settings(data_dir), to)
     added = _with_niches(
@@ -172,15 +187,15 @@ def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, 
             why=options["why"],
         ),
     )
-    click.echo(f"{added}, every {every}")
+    click.echo(f"{added}, every {_span(every_s)}")
 
 
 @niches.command("pause")
 @click.argument("name")
-@click.option("--off", is_flag=True, help="Go on with it.")
+@click.option("--off", is_flag=True, help="End the pause.")
 @_data_option
 def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
-    """Stop scanning NAME for a while."""
+    """Stop scanning NAME until `pause NAME --off`."""
     click.echo(_with_niches(data_dir, lambda known: known.pause(name, now=datetime.now(UTC), paused=not off)))
 
 
@@ -211,10 +226,13 @@ def render_niches(found: tuple[Niche, ...]) -> str:
 
 def render_proposals(proposals: tuple[OpenProposal, ...], topics: tuple[KnownTopic, ...]) -> str:
     """Say in lines what might be watched, and what rises."""
-    lines = [f"{one.name}  (near '{one.near}', from {one.proposed_by}): {one.reason}" for one in proposals]
+    lines = [
+        f"{one.name}  (near '{one.near}', from {one.proposed_by}, {one.created_at:%Y-%m-%d}): {one.reason}"
+        for one in proposals
+    ]
     lines = lines or ["no niche is proposed"]
     if proposals:
-        lines.append('Nothing of these is scanned. Accept one with `ettametta niches add "NAME"`, or drop it.')
+        lines.append('None of these is scanned. Accept one with `ettametta niches add "NAME"`, refuse it with `drop`.')
     if topics:
         lines += ["", "rising topics of the last day:"]
     for one in topics:
@@ -222,6 +240,7 @@ def render_proposals(proposals: tuple[OpenProposal, ...], topics: tuple[KnownTop
             one.region or "",
             f"{one.volume:,} {one.unit}" if one.volume is not None else "",
             f"{one.growth:+.0%}" if one.growth is not None else "",
+            f"since {one.first_seen_at:%Y-%m-%d}",
         ]
         lines.append(f"  {one.name}  ({', '.join([one.platform, *(part for part in told if part)])})")
     return "\n".join(lines)
@@ -237,16 +256,18 @@ def _settings(data_dir: Path | None) -> Settings:
 def _destination(settings: Settings, to: str | None) -> Destination | None:
     if to is None:
         return None
-    able = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
+    able = [name for name in platforms.names() if (caps := caps_of(name)) is not None and caps.publish]
     if to not in able:
-        raise Reject(f"'{to}' is no platform that can be posted to", mend=f"known: {', '.join(able)}")
+        told = to.encode("utf-8", "backslashreplace").decode()
+        raise Reject(f"'{told}' is no platform that can be posted to", mend=f"known: {', '.join(able)}")
     return Destination(platform=to, privacy=settings.privacy)
 
 
 def _span_s(told: str) -> int:
     found = _SPAN.fullmatch(told.strip().lower())
     if found is None:
-        raise Reject(f"'{told}' is no span of time", mend="Write it as 90m, 6h or 2d")
+        shown = told.encode("utf-8", "backslashreplace").decode()
+        raise Reject(f"'{shown}' is no span of time", mend="Write it as 90m, 6h or 2d")
     return int(found[1]) * _UNITS_S[found[2]]
 
 

@@ -94,7 +94,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = None
     openai_model: Annotated[str | None, Meta(description="Its language model; unset: the one known to do.")] = None
     llm_calls_a_day: Annotated[
-        int, Meta(description="Calls a day in which a language model votes on works; 0: none.", ge=0)
+        int,
+        Meta(description="Calls a day in which a language model votes; at most 50 more propose niches; 0: none.", ge=0),
     ] = 200
     elevenlabs_api_key: Annotated[str | None, Meta(description="ElevenLabs: voices.")] = None
     youtube_searches_per_day: Annotated[

@@ -15,7 +15,7 @@ from msgspec import Struct
 from actors.runtime.llm import Llm
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
-from actors.runtime.quota import Bucket, Pause
+from actors.runtime.quota import Bucket, Pause, window_of
 from actors.runtime.work import Services
 from actors.scanner.movement import words_of
 from actors.scanner.niches import judging
@@ -25,6 +25,7 @@ from contracts.errors import EttamettaError, RateLimited, Retry
 __all__ = ["Advisor", "advise_due"]
 
 CALLS_A_DAY: Final = 50
+"""At most, where LLM_CALLS_A_DAY allows as many."""
 MOST_REASON_CHARS: Final = 120
 SYSTEM: Final = """\
 You name neighbouring subjects for a channel that makes short videos. The user message is one JSON object: the niche \
@@ -68,12 +69,20 @@ class Advisor:
         self.name = llm.model
         self._llm = llm
         self._quota = means.quota
+        self._clock = means.clock
+        self._calls = Bucket(name="niche calls", limit=min(CALLS_A_DAY, means.settings.llm_calls_a_day))
+
+    async def ready(self) -> None:
+        """Return if a call is left and the provider wants no peace. Raises: RateLimited."""
+        if (pause := await self._quota.paused(self._llm.provider)) is not None:
+            raise RateLimited(pause.because, until=pause.until)
+        if await self._quota.left(self._llm.provider, self._calls) <= 0:
+            _, ends_at = window_of(self._calls, self._clock.now())
+            raise RateLimited(f"the {self._calls.limit} calls of the day for niches are spent", until=ends_at)
 
     async def propose(self, niche: str, words: Sequence[str]) -> tuple[Proposal, ...]:
         """Return niches near `niche`, best first. Raises: Retry, RateLimited, Reject."""
-        if (pause := await self._quota.paused(self._llm.provider)) is not None:
-            raise RateLimited(pause.because, until=pause.until)
-        await self._quota.spend(self._llm.provider, Bucket(name="niche calls", limit=CALLS_A_DAY))
+        await self._quota.spend(self._llm.provider, self._calls)
         told = msgspec.json.encode({"niche": niche, "words": list(words[:MOST_WORDS])}).decode()
         seed = int(hashlib.sha256(told.encode()).hexdigest()[:8], 16) >> 1
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from msgspec import Struct
@@ -20,7 +21,17 @@ from contracts.clock import Utc
 from contracts.errors import Reject
 from contracts.events import Destination
 
-__all__ = ["Niche", "Niches", "OpenProposal", "accept_within_limit", "judging", "normal", "store_proposals"]
+__all__ = [
+    "PROPOSED_FOR",
+    "Niche",
+    "Niches",
+    "OpenProposal",
+    "accept_within_limit",
+    "checked",
+    "judging",
+    "normal",
+    "store_proposals",
+]
 
 CANDIDATES: Final = 25
 EVERY_S: Final = 6 * 3600
@@ -28,6 +39,8 @@ SHORTEST_S: Final = 900
 PROPOSED_EVERY_S: Final = 24 * 3600
 JUDGED_AT_ONCE: Final = 5
 MOST_LISTED: Final = 200
+PROPOSED_FOR: Final = timedelta(days=14)
+"""A proposal that nothing spoke for since is forgotten."""
 
 
 class Niche(Struct, frozen=True, kw_only=True):
@@ -50,7 +63,7 @@ class Niche(Struct, frozen=True, kw_only=True):
 
 
 class OpenProposal(Proposal, frozen=True, kw_only=True):
-    """A proposal that nobody decided on."""
+    """A proposal that nobody decided on. created_at: when it was proposed last, with this reason."""
 
     state: str
     created_at: Utc
@@ -58,12 +71,19 @@ class OpenProposal(Proposal, frozen=True, kw_only=True):
 
 def normal(name: str) -> str:
     """Return the name of a niche as it is kept. Raises: Reject."""
-    found = " ".join(name.split())
+    found = " ".join(checked(name, what="the niche").split())
     if not 0 < len(found) <= 200:
         raise Reject(
             "the niche is empty or longer than 200 characters", mend='Such as: ettametta niches add "deep sea"'
         )
     return found
+
+
+def checked(text: str, *, what: str) -> str:
+    """Return a text that can be kept. Raises: Reject for bytes that were no UTF-8, NUL and other control characters."""
+    if any(unicodedata.category(one) in {"Cc", "Cs"} and not one.isspace() for one in text):
+        raise Reject(f"{what} is not plain text: it holds control characters or is not UTF-8", mend="Type it anew")
+    return text
 
 
 class Niches:
@@ -76,9 +96,10 @@ class Niches:
     async def listed(self) -> tuple[Niche, ...]:
         return tuple(into(Niche, row) for row in await self._db.fetch(Q["list_niches"]))
 
-    async def proposals(self) -> tuple[OpenProposal, ...]:
-        """Return the open proposals, best first."""
-        return tuple(into(OpenProposal, row) for row in await self._db.fetch(Q["best_proposals"], MOST_LISTED))
+    async def proposals(self, now: datetime) -> tuple[OpenProposal, ...]:
+        """Return the open proposals of the last two weeks, best first."""
+        rows = await self._db.fetch(Q["best_proposals"], MOST_LISTED, now - PROPOSED_FOR)
+        return tuple(into(OpenProposal, row) for row in rows)
 
     async def topics(self, now: datetime) -> tuple[KnownTopic, ...]:
         """Return what rose during the last day."""
@@ -99,15 +120,18 @@ class Niches:
         name = normal(name)
         if every_s < SHORTEST_S:
             raise Reject("a niche is scanned every 15 minutes at most", mend="Give a longer --every")
-        if platforms:
-            choose(",".join(platforms), self._settings)
+        checked(why, what="the note")
+        sources = choose(",".join(platforms), self._settings).asked if platforms else ()
         async with self._db.transaction() as conn:
             proposed = await conn.fetchval(Q["decide_proposal"], name, "accepted", now)
             added = await conn.fetchval(
-                Q["add_niche"], name, list(platforms), every_s, candidates, now, destination, why, None, now
+                Q["add_niche"], name, list(sources), every_s, candidates, now, destination, why, None, now
             )
             if added is None:
-                raise Reject(f"'{name}' is watched already", mend="See `ettametta niches list`")
+                raise Reject(
+                    f"'{name}' is watched already",
+                    mend="See `ettametta niches list`; to change it, drop it and add it anew",
+                )
         return f"'{name}' is watched{' (it was proposed)' if proposed else ''}"
 
     async def pause(self, name: str, *, now: datetime, paused: bool = True) -> str:
@@ -131,7 +155,8 @@ def _unknown(name: str) -> Reject:
 
 
 async def store_proposals(conn: Connection, proposals: Iterable[Proposal], *, now: datetime) -> None:
-    """Keep proposals; those that a person decided on stay decided."""
+    """Keep proposals; those that a person decided on stay decided. Holds the lock of proposals from then on."""
+    await conn.execute(Q["hold_proposals"])
     for one in sorted(proposals, key=lambda one: one.name):
         await conn.execute(Q["propose"], one.name, one.near, one.reason, one.proposed_by, one.score, now)
 
@@ -144,7 +169,7 @@ async def accept_within_limit(conn: Connection, settings: Settings, *, now: date
     await conn.execute(Q["hold_proposals"])
     free = most - int(await conn.fetchval(Q["accepted_alone"]))
     accepted: list[str] = []
-    for row in await conn.fetch(Q["best_proposals"], max(free, 0)):
+    for row in await conn.fetch(Q["best_proposals"], max(free, 0), now - PROPOSED_FOR):
         one = into(OpenProposal, row)
         first_at = slot_after(one.name, PROPOSED_EVERY_S, now)
         await conn.fetchval(Q["decide_proposal"], one.name, "accepted", now)
@@ -158,10 +183,11 @@ async def accept_within_limit(conn: Connection, settings: Settings, *, now: date
 async def judging(services: Services, judge: Judges) -> None:
     """Ask a judge once a day about each watched niche, a few at a time.
 
-    Raises: the judge's error; the niche that it came at waits for the next day.
+    Raises: the judge's error; the niche that it was asked about waits for the next day.
     """
     now = services.clock.now()
     for row in await services.db.fetch(Q["to_relate"], now - FRESH, JUDGED_AT_ONCE):
+        await judge.ready()
         if not await services.db.fetchval(Q["claim_relating"], row["name"], now, now - FRESH):
             continue
         proposals = await judge.propose(row["name"], tuple(row["words"]))

@@ -11,7 +11,7 @@ where name = $1 and next_at = $2 and not paused for update skip locked;
 update niches set next_at = $2, scan_id = $3 where name = $1;
 
 -- name: watched :one
-select name, scan_id, scanned_at, movement, next_at, every_s from niches where name = $1;
+select next_at, paused from niches where name = $1;
 
 -- name: connected_platforms :many
 select distinct platform from accounts where state = 'connected';
@@ -35,7 +35,7 @@ on conflict (niche, platform) do update set
     asks = case when niche_turns.begins_at = excluded.begins_at then niche_turns.asks + 1 else 1 end,
     scan_id = excluded.scan_id;
 
--- name: give_back_turn :exec  The platform gave nothing: the niche waits for its turn again
+-- name: give_back_turn :exec  A limit kept the turn from being used: the niche waits for its turn again
 update niche_turns set asks = asks - 1, scan_id = '' where niche = $1 and platform = $2 and scan_id = $3;
 
 -- name: seen_before :many
@@ -55,7 +55,7 @@ on conflict (niche, item_id) do update set views = excluded.views, seen_at = exc
 delete from niche_seen where niche = $1 and seen_at < $2;
 
 -- name: hold_watched :one  Locks the niche until the scan is stored; null: it is watched no more
-select name, scanned_at, movement from niches where name = $1 for update;
+select scanned_at, movement from niches where name = $1 for update;
 
 -- name: note_scan :exec
 update niches set scanned_at = $2, movement = $3, movement_because = $4, words = $5 where name = $1;
@@ -68,8 +68,13 @@ on conflict (niche, platform) do nothing;
 -- name: answered :exec  What waits to be asked again has been
 delete from scans_later where niche = $1 and platform = any($2::text[]);
 
--- name: due_later :many
-select niche, platform, due_at, correlation_id from scans_later where due_at <= $1 order by due_at limit $2;
+-- name: due_later :many  What waits for a paused niche goes on waiting
+select l.niche, l.platform, l.due_at, l.correlation_id, n.name is not null as watched
+from scans_later l left join niches n on n.name = l.niche
+where l.due_at <= $1 and n.paused is not true order by l.due_at limit $2;
+
+-- name: end_later :many  What could not be asked again for so long is given up
+delete from scans_later where due_at < $1 returning niche, platform, because;
 
 -- name: take_later :one  Null: another replica has it, or it was answered meanwhile
 delete from scans_later where ctid = (
@@ -102,15 +107,18 @@ delete from topics where observed_at < $1;
 select platform, region, name, url, volume, unit, growth, related, started_at, first_seen_at, observed_at from topics
 where observed_at >= $1 order by first_seen_at desc, platform, name limit $2;
 
--- name: propose :exec  A proposal that a person decided on stays decided; what is watched is not proposed
+-- name: propose :exec  What a person decided on stays decided, what is watched is not proposed; under hold_proposals
+with known as (
+    update niche_proposals set near = $2, reason = $3, proposed_by = $4, score = $5, created_at = $6
+    where lower(name) = lower($1) and state = 'open'
+)
 insert into niche_proposals (name, near, reason, proposed_by, score, created_at)
 select $1, $2, $3, $4, $5, $6
 where not exists (select from niches where lower(name) = lower($1))
-on conflict (name) do update set
-    near = excluded.near, reason = excluded.reason, proposed_by = excluded.proposed_by, score = excluded.score
-where niche_proposals.state = 'open';
+  and not exists (select from niche_proposals where lower(name) = lower($1))
+on conflict do nothing;
 
--- name: hold_proposals :exec  One replica accepts proposals by itself at a time
+-- name: hold_proposals :exec  One replica writes proposals at a time; before any row of theirs is locked
 select pg_advisory_xact_lock(hashtextextended('scanner.proposals', 0));
 
 -- name: accepted_alone :val
@@ -118,7 +126,13 @@ select count(*) from niches where proposed_by is not null;
 
 -- name: best_proposals :many
 select name, near, reason, proposed_by, score, state, created_at from niche_proposals
-where state = 'open' order by score desc, name limit $1;
+where state = 'open' and created_at >= $2 order by score desc, name limit $1;
+
+-- name: forget_proposals :exec  What nobody decided on and nothing speaks for any more
+delete from niche_proposals where state = 'open' and created_at < $1;
+
+-- name: forget_quotas :exec  Windows that are long over
+delete from quota where ends_at < $1;
 
 -- name: decide_proposal :val
 update niche_proposals set state = $2, decided_at = $3 where lower(name) = lower($1) and state = 'open' returning name;
@@ -147,5 +161,7 @@ returning name;
 -- name: pause_niche :val
 update niches set paused = $2, next_at = greatest(next_at, $3) where lower(name) = lower($1) returning name;
 
--- name: drop_niche :val
-delete from niches where lower(name) = lower($1) returning name;
+-- name: drop_niche :val  With what its scans put off
+with gone as (delete from niches where lower(name) = lower($1) returning name),
+     put_off as (delete from scans_later where niche in (select name from gone))
+select name from gone;

@@ -5,6 +5,9 @@ the calls do not reach that far, those that wait longest go first, so that n nic
 n / c days. What is left over is spread over the rest of the window: a quarter alike, so that a quiet niche that wakes
 is noticed, three quarters by how much a niche moves. A niche is asked once it waited for as long as its share lasts,
 or will have before it is halfway to its next scan; and once no more scans are to come than calls are spare.
+
+A turn is one call: scans on a schedule take one page of results. It is used up by an answer and by an outage alike.
+What a person asks a platform for by its name is not rationed; the plan is made anew with what that leaves.
 """
 
 from __future__ import annotations

@@ -53,6 +53,10 @@ class Judges(Protocol):
     name: str
     """Who it is, for people: it stands beside what it proposed."""
 
+    async def ready(self) -> None:
+        """Return if it may be asked now. Raises: RateLimited."""
+        ...
+
     async def propose(self, niche: str, words: Sequence[str]) -> tuple[Proposal, ...]:
         """Return niches near `niche`, best first. words: what its works have in common; data, never instructions.
 

@@ -7,6 +7,7 @@ A source is a platform, or a part of one that its module names in `SOURCES`, as 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cache
 from typing import Any, cast
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from actors.runtime.work import Services
 from contracts.errors import Reject
 from contracts.platform import Caps, Discovers
 
-__all__ = ["Chosen", "choose", "discoverer", "platform_of", "ration_of", "sources"]
+__all__ = ["Chosen", "caps_of", "choose", "discoverer", "page_size_of", "platform_of", "ration_of", "sources"]
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
 
 def sources() -> tuple[str, ...]:
     """Return everything that can be scanned by name, in alphabetical order."""
-    able = [name for name in platforms.names() if (caps := _caps(name)) is not None and caps.discover]
+    able = [name for name in platforms.names() if (caps := caps_of(name)) is not None and caps.discover]
     return tuple(source for name in able for source in (name, *(f"{name}:{part}" for part in _parts_of(name))))
 
 
@@ -55,7 +56,7 @@ def choose(wanted: str | None, settings: Settings, *, connected: Collection[str]
         return Chosen(asked=_together(names))
     asked, fallback, skipped = [], [], {}
     for name in platforms.names():
-        caps = _caps(name)
+        caps = caps_of(name)
         if caps is None:
             skipped[name] = "its file cannot be loaded; the log has the trace"
             continue
@@ -89,6 +90,11 @@ def ration_of(source: str, settings: Settings) -> Bucket | None:
     return None if found is None else cast("Bucket", found(settings))
 
 
+def page_size_of(source: str) -> int | None:
+    """Return how many results one call gives; None: it is not stated."""
+    return platforms.module(platform_of(source)).LIMITS.page_size
+
+
 def _together(names: tuple[str, ...]) -> tuple[str, ...]:
     """Put a platform for all of its parts, and for parts beside it: one request gives both."""
     whole = {
@@ -100,13 +106,19 @@ def _together(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _caps(name: str) -> Caps | None:
+def caps_of(name: str) -> Caps | None:
     """Return what a platform can do; None: its file is broken, which must not stop the others."""
     try:
         return platforms.module(name).CAPS
-    except Exception:  # noqa: BLE001 - whatever is wrong in the file of one
-        get_logger().exception("platform.not_loaded", platform=name)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong in the file of one
+        _tell_broken(name, repr(error))
         return None
+
+
+@cache
+def _tell_broken(name: str, because: str) -> None:
+    """Log a file that cannot be loaded, once: timers come by every minute."""
+    get_logger().exception("platform.not_loaded", platform=name, because=because)
 
 
 def _parts_of(name: str) -> Mapping[str, str]:
@@ -116,10 +128,13 @@ def _parts_of(name: str) -> Mapping[str, str]:
 def _check(source: str) -> None:
     name, _, part = source.partition(":")
     known = f"known: {', '.join(sources())}"
+    told = source.encode("utf-8", "backslashreplace").decode()
     if name not in platforms.names():
-        raise Reject(f"'{source}' is no platform that can be scanned", mend=known)
-    caps = platforms.module(name).CAPS
+        raise Reject(f"'{told}' is no platform that can be scanned", mend=known)
+    caps = caps_of(name)
+    if caps is None:
+        raise Reject(f"'{told}' cannot be scanned: its file cannot be loaded", mend="the log has the trace")
     if not caps.discover:
-        raise Reject(f"'{source}' is no platform that can be scanned: {caps.cannot or 'it only publishes'}", mend=known)
+        raise Reject(f"'{told}' is no platform that can be scanned: {caps.cannot or 'it only publishes'}", mend=known)
     if ":" in source and part not in _parts_of(name):
-        raise Reject(f"'{source}' is no part of {name} that can be scanned", mend=known)
+        raise Reject(f"'{told}' is no part of {name} that can be scanned", mend=known)

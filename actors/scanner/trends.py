@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
 from actors import platforms
-from actors.runtime.db import into
+from actors.runtime.db import into, is_unavailable
 from actors.runtime.log import get_logger
 from actors.runtime.work import Services
-from actors.scanner.ask import because
+from actors.scanner.ask import DEADLINE_S, because
+from actors.scanner.sources import caps_of
 from actors.scanner.turns import Q
 from contracts.clock import Utc
 from contracts.errors import AuthExpired, EttamettaError, RateLimited, Retry
-from contracts.platform import Topic
+from contracts.platform import Topic, Trends
 
-__all__ = ["KnownTopic", "fresh_topics", "trends_due"]
+__all__ = ["FRESH", "KEPT", "MOST_READ", "KnownTopic", "fresh_topics", "trends_due"]
 
 EVERY: Final = timedelta(hours=3)
 CLAIMED: Final = timedelta(minutes=10)
@@ -38,8 +41,9 @@ async def trends_due(services: Services) -> None:
     able = [
         name
         for name in platforms.names()
-        if platforms.module(name).CAPS.trends
-        and not platforms.module(name).CAPS.by_name_only
+        if (caps := caps_of(name)) is not None
+        and caps.trends
+        and not caps.by_name_only
         and not platforms.lacking(name, services.settings)
     ]
     now = services.clock.now()
@@ -49,17 +53,35 @@ async def trends_due(services: Services) -> None:
 
 
 async def _ask(services: Services, platform: str) -> None:
-    option = services.settings.option
-    region = option(f"{platform}_region") or option("trends_region")
     try:
-        topics = await platforms.build(platform, services).trends(region=region, limit=MOST)
-    except EttamettaError as error:
+        topics = await _topics_of(services, platform)
+        await _note(services, platform, topics)
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        if not isinstance(error, EttamettaError):
+            get_logger().exception("trends.adapter_failed", platform=platform)
         now = services.clock.now()
         passing = isinstance(error, Retry | AuthExpired)
         until = max(error.until, now) if isinstance(error, RateLimited) else now + (AGAIN if passing else EVERY)
         await services.db.execute(Q["trends_asked"], platform, until, because(error))
         get_logger().warning("trends.failed", platform=platform, because=because(error), until=until.isoformat())
         return
+    get_logger().info("trends.noted", platform=platform, topics=len(topics))
+
+
+async def _topics_of(services: Services, platform: str) -> tuple[Topic, ...]:
+    option = services.settings.option
+    region = option(f"{platform}_region") or option("trends_region")
+    adapter: Trends = platforms.build(platform, services)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            return await adapter.trends(region=region, limit=MOST)
+    except TimeoutError:
+        raise Retry(f"{platform} did not answer within {DEADLINE_S:g} s") from None
+
+
+async def _note(services: Services, platform: str, topics: Iterable[Topic]) -> None:
     now = services.clock.now()
     async with services.db.transaction() as conn:
         for one in sorted(topics, key=lambda one: (one.region or "", one.name)):
@@ -76,9 +98,7 @@ async def _ask(services: Services, platform: str) -> None:
                 one.started_at,
                 one.observed_at,
             )
-        await conn.execute(Q["forget_topics"], now - KEPT)
         await conn.execute(Q["trends_asked"], platform, now + EVERY, "")
-    get_logger().info("trends.noted", platform=platform, topics=len(topics))
 
 
 async def fresh_topics(services: Services) -> tuple[KnownTopic, ...]:

@@ -25,7 +25,7 @@ from actors.scanner.relate import Proposal
 from actors.scanner.schedule import watch_due
 from actors.scanner.trends import trends_due
 from contracts.codec import decode, new_event_id, subject_of
-from contracts.errors import Reject, Retry
+from contracts.errors import RateLimited, Reject, Retry
 from contracts.events import Destination, ScanCompleted, ScanRequested
 from contracts.ids import CorrelationId
 from deploy.sandbox import SandboxSettings, api_urls, running
@@ -306,14 +306,14 @@ async def test_neighbours_are_proposed_and_never_scanned(scanner: Scanner) -> No
     niches = niches_of(scanner)
     await niches.add("deep sea", now=AT)
     await scanner.tick()
-    assert {one.name for one in await niches.proposals()} == {"anglerfish", "vampire squid"}
+    assert {one.name for one in await niches.proposals(scanner.clock.now())} == {"anglerfish", "vampire squid"}
     await scanner.run_until(AT + timedelta(days=2))
     assert {end.niche for end in await scanner.ended()} == {"deep sea"}
     assert await niches.drop("vampire squid", now=AT) == "'vampire squid' is not proposed again"
     assert await niches.add("Anglerfish", now=scanner.clock.now()) == "'Anglerfish' is watched (it was proposed)"
     await scanner.run_until(AT + timedelta(days=3))
     assert {end.niche for end in await scanner.ended()} == {"deep sea", "Anglerfish"}
-    names = {one.name for one in await niches.proposals()}
+    names = {one.name for one in await niches.proposals(scanner.clock.now())}
     assert not names & {"anglerfish", "vampire squid"}
 
 
@@ -336,6 +336,11 @@ class Judge:
     def __init__(self) -> None:
         self.asked: list[tuple[str, tuple[str, ...]]] = []
         self.away = False
+        self.limited = False
+
+    async def ready(self) -> None:
+        if self.limited:
+            raise RateLimited("spent", until=AT + timedelta(days=3))
 
     async def propose(self, niche: str, words: Sequence[str]) -> tuple[Proposal, ...]:
         if self.away:
@@ -355,9 +360,13 @@ async def test_a_judge_is_asked_once_a_day_with_words_only(scanner: Scanner) -> 
         await judging(scanner.services, judge)
     assert [niche for niche, _ in judge.asked] == ["deep sea"]
     assert "anglerfish" in judge.asked[0][1]
-    assert {one.name: one.reason for one in await niches.proposals()}["hadal zone"] == "deeper"
+    assert {one.name: one.reason for one in await niches.proposals(scanner.clock.now())}["hadal zone"] == "deeper"
     scanner.clock.turn(25 * 3600)
-    judge.away = True
+    judge.limited = True
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await judging(scanner.services, judge)
+    judge.limited, judge.away = False, True
     with pytest.raises(Retry):
         await judging(scanner.services, judge)
 

@@ -22,7 +22,7 @@ from actors.scanner.app import APP as SCANNER
 from actors.scanner.niches import store_proposals
 from actors.scanner.relate import Proposal
 from contracts.errors import Reject
-from deploy.niches import niches, scan
+from deploy.niches import Scanned, niches, render_scan, scan
 from deploy.sandbox import SandboxSettings, api_urls, running
 
 Command = Callable[..., Any]
@@ -89,9 +89,16 @@ async def test_a_scan_tells_what_was_asked_found_and_left_out(
 
 async def test_a_wrong_scan_is_refused_at_once(ask: Command) -> None:
     """A typing error would be told minutes later, as a dead letter."""
-    for arguments in (("deep sea", "--platform", "youtub"), (" ",)):
+    for arguments in (
+        ("deep sea", "--platform", "youtub"),
+        ("deep sea", "--platform", ""),
+        ("deep sea", "--platform", os.fsdecode(b"\xff")),
+        (" ",),
+        (os.fsdecode(b"\xff"),),
+    ):
         result = await ask(scan, *arguments)
         assert isinstance(result.exception, Reject), result.output
+        str(result.exception).encode()
 
 
 async def test_niches_are_added_listed_paused_and_dropped(ask: Command, database: Database) -> None:
@@ -122,7 +129,12 @@ async def test_niches_are_added_listed_paused_and_dropped(ask: Command, database
     assert (await ask(niches, "pause", "deep sea", "--off")).output == "'deep sea' is watched again\n"
     assert (await ask(niches, "drop", "deep sea")).output.startswith("'deep sea' is watched no more")
     assert (await ask(niches, "list")).output.startswith("no niche is watched")
-    for arguments in (("add", "x", "--every", "soon"), ("add", "x", "--to", "linkedin"), ("drop", "x")):
+    for arguments in (
+        ("add", "x", "--every", "soon"),
+        ("add", "x", "--to", "linkedin"),
+        ("drop", "x"),
+        ("add", os.fsdecode(b"\xff")),
+    ):
         assert isinstance((await ask(niches, *arguments)).exception, Reject), arguments
 
 
@@ -138,9 +150,17 @@ async def test_proposals_and_topics_are_shown_with_their_reasons(ask: Command, d
         now - timedelta(hours=2),
     )
     told = (await ask(niches, "list", "--proposed")).output
-    assert "anglerfish  (near 'deep sea', from words): 3 makers use it" in told
-    assert "volcano erupts  (google_trends, US, 200,000 searches, +150%)" in told
+    assert f"anglerfish  (near 'deep sea', from words, {now:%Y-%m-%d}): 3 makers use it" in told
+    rising = f"volcano erupts  (google_trends, US, 200,000 searches, +150%, since {now - timedelta(hours=2):%Y-%m-%d})"
+    assert rising in told
     data = msgspec.json.decode((await ask(niches, "list", "--proposed", "--json")).stdout)
     assert [one["name"] for one in data["proposals"]] == ["anglerfish"]
     assert (await ask(niches, "drop", "anglerfish")).output == "'anglerfish' is not proposed again\n"
     assert "no niche is proposed" in (await ask(niches, "list", "--proposed")).output
+
+
+def test_a_scan_that_does_not_end_is_told_apart_from_one_not_waited_for() -> None:
+    """Whoever waited two minutes for nothing would read that all is well."""
+    done = Scanned(scan_id="1", niche="deep sea", ended=False)
+    assert render_scan(done, Settings()).startswith("scan requested: 1. ")
+    assert render_scan(done, Settings(), waited_s=120).startswith("scan 1 has not ended within 120 s: no scanner runs")
