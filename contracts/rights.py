@@ -264,8 +264,12 @@ def weakened(before: RightsRecord, after: RightsRecord) -> tuple[str, ...]:
 
 
 def superseding(before: RightsRecord, after: RightsRecord) -> RightsRecord:
-    """Return `after` with `before`, and what that one took the place of, kept in it."""
-    return replace(after, earlier=(*before.earlier, replace(before, earlier=())))
+    """Return `after` with `before`, and what either took the place of, kept in it: each once, oldest first.
+
+    Where both say the same, `before` itself is nothing that was replaced.
+    """
+    itself = () if same_terms(before, after) else (replace(before, earlier=()),)
+    return replace(after, earlier=tuple(dict.fromkeys((*before.earlier, *itself, *after.earlier))))
 
 
 def _bare(record: RightsRecord) -> RightsRecord:

@@ -25,7 +25,8 @@ __all__ = ["observe_file", "observed"]
 def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None:
     """Store candidates and their observations from a file, lines as `rank` takes them. Nothing is made of them.
 
-    Running again on the same file changes nothing. A line that cannot be read is named, and the others are stored.
+    Running again on the same file changes nothing. A line that cannot be read or stored is named, and the others are
+    stored. Works without observations are stored without counts.
     """
     settings = load_settings()
     if data_dir is not None:
@@ -37,7 +38,7 @@ def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None
     for bad in found.bad:
         click.echo(f"line {bad.number}: {bad.because}", err=True)
     if found.bad_lines > len(found.bad):
-        click.echo(f"and {found.bad_lines - len(found.bad)} more lines that cannot be read", err=True)
+        click.echo(f"and {found.bad_lines - len(found.bad)} more lines that were left out", err=True)
     stored = found.stored
     click.echo(
         f"{stored.items} candidates ({stored.new_items} new) with {stored.observations} observations; "

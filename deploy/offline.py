@@ -129,12 +129,14 @@ def _refuse_unwritable(out: Path | None) -> None:
 
 def rank_file(path: Path, *, niche: str | None, as_of: str | None, objective: Objective, settings: Settings) -> Ranking:
     """Rank the candidates of a file. Raises: Reject, naming the first line that cannot be read."""
-    from actors.ranker.rank_file import moment, rank_lines  # noqa: PLC0415
+    from actors.ranker.lines import end_of  # noqa: PLC0415
+    from actors.ranker.rank_file import rank_lines  # noqa: PLC0415
 
     try:
-        # A date alone means all of that day.
-        at = None if as_of is None else moment(f"{as_of}T23:59:59.999999" if len(as_of.strip()) == 10 else as_of)
+        at = None if as_of is None else end_of(as_of)
     except ValueError as error:
-        raise Reject(f"'{as_of}' is no time", mend="such as --as-of 2026-11-23T12:00:00Z, or a date") from error
+        raise Reject(
+            f"'{as_of}' is no time of ranking ({error})", mend="give one such as 2026-11-23T12:00:00Z, or a date"
+        ) from error
     with path.open("rb") as lines:
         return rank_lines(lines, niche=niche or None, as_of=at, objective=objective, monetised=settings.monetised)

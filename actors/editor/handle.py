@@ -18,7 +18,7 @@ from actors.editor.captions import Captioned, captions_for, transcript_of, voice
 from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, make_plan, preset_named
 from actors.editor.probe import probe_file
-from actors.editor.rights import proven, require, settled
+from actors.editor.rights import known_rights, proven, require, require_none_stricter, settled
 from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
 from actors.editor.transcribe import transcribe
 from actors.editor.words import SourceText, compose, title_from_file_name
@@ -78,12 +78,15 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
         if source is None:
             with services.scratch() as folder:
                 acquired = await acquire_candidate(candidate, folder, services.http)
+                require_none_stricter(await known_rights(services, event.item_id, acquired.sha256), candidate.rights)
                 rights = await proven(services, candidate.rights, sha256=acquired.sha256, told=candidate)
                 source = await _keep(services, event.item_id, acquired, rights)
-        elif (rights := settled([source.rights], candidate.rights)) != source.rights:
-            # The source itself states it anew: the newest reading counts.
-            rights = await proven(services, rights, sha256=source.sha256, told=candidate)
-            source = await _record(services, event.item_id, replace(source, rights=rights))
+        else:
+            require_none_stricter(await known_rights(services, event.item_id, source.sha256), candidate.rights)
+            rights = settled([source.rights], candidate.rights)
+            if rights != source.rights:  # the source itself states it anew: the newest reading counts
+                rights = await proven(services, rights, sha256=source.sha256, told=candidate)
+                source = await _record(services, event.item_id, replace(source, rights=rights))
         words = SourceText(title=candidate.title, description=candidate.description, tags=candidate.tags)
         subtitles_key = await _offered_subtitles(services, candidate.subtitles_url, work)
         wish = _Wish(item_id=event.item_id, words=words, subtitles_key=subtitles_key, destination=event.destination)
@@ -175,15 +178,16 @@ async def _import_rights(services: Services, item_id: ItemId, sha256: str, event
 
     Raises: Reject if it would weaken, without saying why, what is known of the same bytes.
     """
-    rows = await services.db.fetch(Q["rights_of_file"], item_id, sha256)
-    rights = settled([into(RightsRecord, row["rights"]) for row in rows], event.rights, refuse_weaker=True)
+    known = await known_rights(services, item_id, sha256)
+    rights = settled(known, event.rights, refuse_weaker=True)
     if rights.proof_key is None:
         rights = await proven(services, rights, sha256=sha256, told=event.url)
     return rights
 
 
 def _because(rights: RightsRecord) -> str:
-    before = f"; before: {rights.earlier[-1].licence}, now {rights.licence}" if rights.earlier else ""
+    licences = ", ".join(dict.fromkeys(one.licence for one in rights.earlier))
+    before = f"; before: {licences}, now {rights.licence}" if licences else ""
     why = f" ({rights.replaces})" if rights.earlier and rights.replaces else ""
     return f"a person brought it in{before}{why}"
 

@@ -12,12 +12,15 @@ insert into items (
 ) values ($1, $2, 'scan', $3, $4, $5, $6, $7, $8, $9, $10, 'selected', 'selected by event', $11, now())
 on conflict (item_id) do nothing;
 
--- name: rights_of_file :many What is known of an imported item ($1), then of the same bytes ($2) in other items.
+-- name: rights_of_file :many What is known of an item ($1) if it is an import, then of the same bytes ($2) in other items.
 select rights from (
-    select rights, 0 as place, item_id from items where item_id = $1
+    select rights, 0 as place, item_id from items where item_id = $1 and origin = 'import'
     union all
     select rights, 1, item_id from assets where sha256 = $2 and role = 'source' and item_id <> $1
 ) known order by place, item_id;
+
+-- name: rendered_as :val The plan that the same bytes were rendered from last; null: they were made elsewhere.
+select plan from renditions where rendition ->> 'sha256' = $1 order by started_at desc, plan_id limit 1;
 
 -- name: imported_from :one The item that this very import made of an address before it was cut off.
 select i.item_id, i.title from items i join assets a using (item_id)

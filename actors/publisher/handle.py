@@ -84,9 +84,10 @@ async def _known_rights(request: PostRequested, services: Services) -> RightsRec
     then the records that it was made or fetched under count too.
     """
     replace = msgspec.structs.replace
-    rows = await services.db.fetch(Q["fetched_as"], Path(request.key).stem)
+    sha256 = Path(request.key).stem  # every stored video is named by its content, whatever folder it lies in
+    rows = await services.db.fetch(Q["fetched_as"], sha256)
     known = [replace(into(RightsRecord, row["rights"]), changes=()) for row in rows]
-    plan = await services.db.fetchval(Q["rendered_from"], request.key)
+    plan = await services.db.fetchval(Q["rendered_from"], sha256)
     if plan is not None:
         known += works_in(rights_of(msgspec.convert(plan, Plan)))
     stated = {_work(one) for one in works_in(request.rights)}

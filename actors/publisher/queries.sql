@@ -64,8 +64,8 @@ select post_id, correlation_id, request from posts
 where platform = $1 and state = 'waiting' and (account_id is null or account_id = $2)
 order by intent_at, post_id;
 
--- name: rendered_from :val  The plan that a file was rendered from last; null: it was made elsewhere
-select plan from renditions where rendition ->> 'key' = $1 order by started_at desc limit 1;
+-- name: rendered_from :val  The plan that the same bytes were rendered from last; null: they were made elsewhere
+select plan from renditions where rendition ->> 'sha256' = $1 order by started_at desc, plan_id limit 1;
 
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;

@@ -35,16 +35,16 @@ Reader = Callable[[Parts, str], str | None]
 
 def work_at(url: str) -> str | None:
     """Return `site:id` of the work that an address shows; None: no work of a site known here."""
-    if (found := _URL.match(url.strip())) is None:
+    if (found := _URL.match(_clean(url))) is None:
         return None
     host, query = _host(found[1]), found[3] or ""
     parts = [part for part in found[2].split("/") if part]
     if (known := SITES.get(host)) is not None:
         site, read = known
-        work = read(parts, query)
+        work = _clean(read(parts, query) or "")
         return f"{site}:{work}" if work else None
-    work = _peertube(parts, query)
-    return f"peertube:{work}" if work else None
+    shared = _peertube(parts, query)
+    return f"peertube:{shared}" if shared else None
 
 
 def page_at(url: str) -> str | None:
@@ -52,15 +52,20 @@ def page_at(url: str) -> str | None:
 
     None: the site is known (`work_at` speaks for it), or the page may be a front page or a channel, not one work.
     """
-    found = _URL.match(url.strip())
+    found = _URL.match(_clean(url))
     if found is None or (host := _host(found[1])) in SITES:
         return None
-    path, query = unquote(found[2]).rstrip("/"), parse_qs(found[3] or "")
-    kept = "&".join(f"{name}={query[name][0]}" for name in sorted(query) if not _TRACKING.fullmatch(name))
+    path, query = _clean(unquote(found[2])).rstrip("/"), parse_qs(found[3] or "")
+    kept = _clean("&".join(f"{name}={query[name][0]}" for name in sorted(query) if not _TRACKING.fullmatch(name)))
     last = path.rpartition("/")[2] + kept
     if len(last) < _LEAST_SLUG and not (path.count("/") > 1 and _DIGIT.search(last)):
         return None
     return f"page:{host}{path}" + (f"?{kept}" if kept else "")
+
+
+def _clean(text: str) -> str:
+    """Return a text without NUL, which `%00` becomes and no database takes, and without space around it."""
+    return text.replace("\0", "").strip()
 
 
 def _host(name: str) -> str:

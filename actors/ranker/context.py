@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from actors.ranker.features import CHANNEL_PRIOR_VIEWS, PLATFORM_PRIOR_VIEWS
 from actors.ranker.identity import mark_of, number_of
+from actors.ranker.ingest import work_of
 from actors.ranker.score import Context, Value, words_of
 from actors.ranker.signals import TYPICAL_PER_VIEW
 from actors.runtime.db import Connection, into, load_queries
@@ -22,6 +23,8 @@ Q: Final = load_queries(Path(__file__).with_name("context.sql"))
 
 RATES_OVER: Final = timedelta(days=30)
 NAMESAKES_OVER: Final = timedelta(days=14)
+COUNTING_TIMEOUT_S: Final = 600.0
+"""Counting takes 6 s for a million items of three observations, and grows with them."""
 RESULTS_OVER: Final = timedelta(days=180)
 OWN_OVER: Final = timedelta(days=30)
 """A post of the channel's own on the same subject is remembered for so long."""
@@ -58,10 +61,15 @@ async def context_of(conn: Connection, candidate: Candidate, niche: str) -> Cont
     """Read what is known beside a candidate, as of its observation."""
     now, title_key = candidate.observed_at, number_of(mark_of(candidate).title)
     creator = candidate.creator_id or candidate.creator or ""
-    rates = [into(Rates, row) for row in await conn.fetch(Q["rates"], candidate.platform, [creator, ""])]
+    rows = await conn.fetch(Q["rates"], candidate.platform, [creator, ""], candidate.item_id, RATES_OVER)
+    rates = [into(Rates, row) for row in rows]
     namesakes = 0
     if title_key is not None:
-        namesakes = await conn.fetchval(Q["namesakes"], title_key, candidate.item_id, now - NAMESAKES_OVER)
+        of = (title_key, candidate.item_id, now - NAMESAKES_OVER)
+        namesakes = await conn.fetchval(Q["namesakes"], *of, None)
+        # Copies are no other works.
+        if namesakes and (own_work := await work_of(conn, candidate)) is not None:
+            namesakes = await conn.fetchval(Q["namesakes"], *of, own_work)
     rows = await conn.fetch(Q["results"], now - RESULTS_OVER, candidate.item_id)
     results = [into(Result, row) for row in rows]
     saturation, why_saturated = saturation_of(candidate, results, namesakes=namesakes, now=now)
@@ -73,18 +81,23 @@ async def context_of(conn: Connection, candidate: Candidate, niche: str) -> Cont
 
 async def count_rates(conn: Connection, now: datetime) -> None:
     """Count the usual engagement anew; once a day is enough."""
-    await conn.execute(Q["count_rates"], now - RATES_OVER, now)
+    await conn.execute(Q["count_rates"], now - RATES_OVER, now, timeout=COUNTING_TIMEOUT_S)
 
 
 def usual(rates: Sequence[Rates]) -> tuple[float, float, str]:
-    """Return likes and comments per view that a work is compared with: its creator's, shrunk to its platform's."""
+    """Return likes and comments per view that a work is compared with: its creator's, shrunk to its platform's.
+
+    Rates of a creator without any views say nothing and are passed over.
+    """
     likes, comments = TYPICAL_PER_VIEW["likes"], TYPICAL_PER_VIEW["comments"]
     told = "nothing is counted of its platform yet, so the usual rates are those of all platforms"
     for one in sorted(rates, key=lambda found: found.creator):
+        if one.creator and not one.liked_views and not one.commented_views:
+            continue
         prior = CHANNEL_PRIOR_VIEWS if one.creator else PLATFORM_PRIOR_VIEWS
         likes = (one.likes + likes * prior) / (one.liked_views + prior)
         comments = (one.comments + comments * prior) / (one.commented_views + prior)
-        of = "its channel's, shrunk to its platform's" if one.creator else "its platform's"
+        of = "its channel's other works', shrunk to its platform's" if one.creator else "its platform's"
         told = f"the usual rates are {of} ({one.liked_views:,} views counted)"
     return likes, comments, told
 

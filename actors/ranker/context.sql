@@ -1,15 +1,32 @@
 -- name: rates :many
-select creator, likes, comments, liked_views, commented_views from base_rates
-where platform = $1 and creator = any($2::text[]);
+-- The sums of a platform and of a creator there. From the creator's goes what was counted of the item $3 itself.
+select r.creator,
+    greatest(r.likes - coalesce(own.likes, 0), 0) as likes,
+    greatest(r.comments - coalesce(own.comments, 0), 0) as comments,
+    greatest(r.liked_views - case when own.likes is null then 0 else own.views end, 0) as liked_views,
+    greatest(r.commented_views - case when own.comments is null then 0 else own.views end, 0) as commented_views
+from base_rates r
+left join lateral (
+    select o.views, o.likes, o.comments
+    from items i join counts o using (item_no)
+    where r.creator <> '' and i.item_id = $3
+      and coalesce(i.candidate ->> 'creator_id', i.candidate ->> 'creator', '') = r.creator
+      and o.observed_at > r.counted_at - $4::interval and o.observed_at <= r.counted_at and o.views is not null
+    order by o.observed_at desc limit 1
+) own on true
+where r.platform = $1 and r.creator = any($2::text[]);
 
 -- name: count_rates :exec
 -- Counts the newest observation of each item since $1; a group that has none any more goes.
 with newest as (
-    select distinct on (o.item_id) i.platform,
-        coalesce(i.candidate ->> 'creator_id', i.candidate ->> 'creator', '') as creator, o.views, o.likes, o.comments
-    from observations o join items i using (item_id)
-    where o.observed_at > $1 and o.observed_at <= $2 and i.platform is not null and o.views is not null
-    order by o.item_id, o.observed_at desc
+    select i.platform, coalesce(i.candidate ->> 'creator_id', i.candidate ->> 'creator', '') as creator,
+        o.views, o.likes, o.comments
+    from (
+        select distinct on (item_no) item_no, views, likes, comments from counts
+        where observed_at > $1 and observed_at <= $2 and views is not null
+        order by item_no, observed_at desc
+    ) o join items i using (item_no)
+    where i.platform is not null
 ),
 grouped as (
     select platform, creator, grouping(creator) as whole,
@@ -29,8 +46,9 @@ on conflict (platform, creator) do update set
     liked_views = excluded.liked_views, commented_views = excluded.commented_views, counted_at = excluded.counted_at;
 
 -- name: namesakes :val
--- Other works of the same normal title that were seen lately.
-select count(distinct work_id) from marks where title_key = $1 and item_id <> $2 and seen_at > $3;
+-- Works of the same normal title that were seen lately in an item other than $2, and are not the work $4.
+select count(distinct work_id) from marks
+where title_key = $1 and item_id <> $2 and seen_at > $3 and work_id is distinct from $4::bigint;
 
 -- name: results :many
 -- Each post of the last half year with its newest measured views; null: never measured.

@@ -23,6 +23,8 @@ Q: Final = load_queries(Path(__file__).with_name("trends.sql"))
 PATTERN_DAYS: Final = 28
 MOST_WORKS: Final = 20_000
 """Of one niche on one platform, the latest seen; more would tell the same and fill the memory."""
+READING_TIMEOUT_S: Final = 600.0
+"""For the works of one niche on one platform."""
 PREFETCH: Final = 5_000
 """Rows of counts that are on their way at a time."""
 _DAY: Final = timedelta(days=1)
@@ -81,7 +83,9 @@ async def trends_of(db: Reads, niche: str | None = None) -> tuple[Trend, ...]:
 
 async def _put_patterns(conn: Connection, niche: str, platform: str, origin: Origin, now: datetime) -> int:
     begins_at = now - PATTERN_DAYS * _DAY
-    rows = await conn.fetch(Q[f"{origin}_works"], niche, platform, begins_at, now, MOST_WORKS)
+    rows = await conn.fetch(
+        Q[f"{origin}_works"], niche, platform, begins_at, now, MOST_WORKS, timeout=READING_TIMEOUT_S
+    )
     found = await asyncio.to_thread(lambda: effects([_work(row) for row in rows]))
     await conn.executemany(
         Q["put_pattern"],
@@ -100,7 +104,8 @@ async def _put_trends(conn: Connection, niche: str, platform: str, now: datetime
     spans = {(days, ago): _Counted(now - ago * days * _DAY, days) for days in WINDOWS_DAYS for ago in (0, 1)}
     # Row by row: a niche may have more counts than fit into the memory.
     begins_at = min(span.begins_at for span in spans.values())
-    async for row in conn.cursor(Q["seen_counts"], niche, platform, begins_at, now, prefetch=PREFETCH):
+    rows = conn.cursor(Q["seen_counts"], niche, platform, begins_at, now, prefetch=PREFETCH, timeout=READING_TIMEOUT_S)
+    async for row in rows:
         for span in spans.values():
             span.add(row["item_no"], row["first_seen_at"], row["observed_at"], row["views"])
     for days in WINDOWS_DAYS:

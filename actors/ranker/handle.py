@@ -14,18 +14,21 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from actors.ranker.address import page_at, work_at
 from actors.ranker.context import context_of
+from actors.ranker.identity import mark_of, number_of
 from actors.ranker.ingest import Seen, adopt, counts_of, ingest, lock_works
 from actors.ranker.judge import Judged, votes
+from actors.ranker.lines import check, check_names
 from actors.ranker.model import in_use
-from actors.ranker.policy import Choice, Contender, Decision, choose, summary
+from actors.ranker.policy import Choice, Contender, Decision, Precedent, choose, summary
 from actors.ranker.score import Observation, Scored, score, uses_for, with_vote
 from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Tx
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services, Work
-from contracts.errors import Snooze
+from contracts.errors import Reject, Snooze
 from contracts.events import CandidateFound, CandidateSelected, Destination, Event, Reason, ScanCompleted
 from contracts.ids import ItemId
 from contracts.platform import Candidate
@@ -43,6 +46,13 @@ MOST_WAITS: Final = 11
 """Waits in a row without a further candidate: 2.5 minutes in all, more than all retries of one candidate take."""
 
 
+class Other(Precedent, frozen=True, kw_only=True):
+    """A further item of a work. link: key of the one work that it links to."""
+
+    url: str | None
+    link: int | None
+
+
 class Row(Struct, frozen=True, kw_only=True):
     """A sighting with its item, as `contenders` reads it."""
 
@@ -55,11 +65,17 @@ class Row(Struct, frozen=True, kw_only=True):
     candidate: Candidate
     taken_as: ItemId | None
     """The item as which its work was selected or imported."""
+    others: tuple[Other, ...]
 
 
 async def record(work: Work[CandidateFound], services: Services) -> None:
-    """Store a candidate, its counts and its score."""
+    """Store a candidate, its counts and its score. Raises: Reject if no database could hold it."""
     event, seen = work.event, work.event.candidate
+    try:
+        check(seen)
+        check_names(seen, niche=event.niche, correlation_id=event.correlation_id)
+    except ValueError as error:
+        raise Reject(f"this candidate cannot be stored: {error}", mend="correct it where it was found") from error
     async with work.commit() as tx:
         earlier = [into(Observation, row) for row in await tx.conn.fetch(Q["history"], seen.item_id)]
         scored = score(
@@ -177,7 +193,19 @@ def _contender(row: Row, settings: Settings) -> Contender:
         rights=row.rights,
         has_media=row.candidate.media_url is not None,
         to=outlet_of(row.destination or default_destination(settings)),
+        precedents=_precedents(row),
     )
+
+
+def _precedents(row: Row) -> tuple[Precedent, ...]:
+    """Return the others that are publications of their own: neither another's reading of this page nor links to it."""
+    own = {number_of(key) for key in mark_of(row.candidate).own}
+
+    def leads_here(other: Other) -> bool:
+        address = work_at(other.url or "") or page_at(other.url or "") or ""
+        return other.link in own or number_of(address) in own
+
+    return tuple(other for other in row.others if not leads_here(other))
 
 
 def _told(choice: Choice, row: Row) -> str:

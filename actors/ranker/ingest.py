@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.ranker.identity import Mark, Verdict, length_tolerance_us, mark_of, number_of, same_work
-from actors.ranker.recent import Counts, newest, pack
+from actors.ranker.recent import RECENT, Counts, newest, pack
 from actors.runtime.db import Connection, Record, load_queries
 from contracts.events import Reason
 from contracts.ids import CorrelationId, ItemId
@@ -35,6 +35,7 @@ __all__ = [
     "lock_works",
     "prepare",
     "store",
+    "work_of",
 ]
 
 Q: Final = load_queries(Path(__file__).with_name("ingest.sql"))
@@ -42,6 +43,8 @@ Q: Final = load_queries(Path(__file__).with_name("ingest.sql"))
 MOST_NAMESAKES: Final = 8
 """Items of one title and length that a new one is compared with: works that share so much are a series."""
 
+_YOUNGEST: Final = 2**63 - 1
+"""Stands for the number of an item that is not stored yet."""
 _NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _IMPORT: Final = "import"
 
@@ -167,6 +170,19 @@ async def store(conn: Connection, batch: Batch) -> Ingested:
         merged_works=len(lost),
         observations=sum(len(entry.counts) for entry in batch),
     )
+
+
+async def work_of(conn: Connection, candidate: Candidate) -> int | None:
+    """Return the work that a candidate belongs to, or would be put to if it was stored now; None: one of its own."""
+    (entry,) = prepare([Seen(candidate=candidate, counts=())])
+    works = await _look_up(conn, {entry.mark.item_id: entry}, _keys(entry))
+    if entry.work_id is None:
+        joins, entry.item_no = _Joins(), entry.item_no or _YOUNGEST
+        await _join_by_key(conn, [entry], works, joins)
+        await _join_by_title(conn, [entry], joins)
+        root = joins.root(_node(entry))
+        entry.work_id = root if root > 0 else None
+    return entry.work_id
 
 
 async def _put_items(conn: Connection, batch: Batch) -> dict[str, int | None]:
@@ -336,6 +352,17 @@ def _stored(row: Record, like: Mark) -> Mark:
 
 
 async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
+    """Store the marks of items that have none, with what was observed of them before there were marks."""
+    if known := {entry.item_no: entry for entry in fresh if entry.was_known}:
+        earlier: dict[int, list[Counts]] = {}
+        for row in await conn.fetch(Q["last_counts"], list(known), RECENT):
+            at, views, likes, comments, shares = row[1:]
+            one = Counts(at=at, views=views, likes=likes, comments=comments, shares=shares)
+            earlier.setdefault(row[0], []).append(one)
+        for item_no, counts in earlier.items():
+            known[item_no].recent = pack(counts)
+    for entry in fresh:
+        entry.recent = pack(entry.counts.values(), entry.recent)
     rows = [
         (
             entry.item_no,
@@ -343,7 +370,7 @@ async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
             entry.work_id,
             entry.mark.platform,
             entry.mark.published_at,
-            max(entry.counts, default=None),
+            newest(entry.recent),
             entry.mark.duration_us,
             entry.title_key,
             entry.creator_key,
@@ -351,7 +378,7 @@ async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
             entry.mark.picture,
             number_of(entry.link or ""),
             entry.because,
-            pack(entry.counts.values()),
+            entry.recent,
         )
         for entry in sorted(fresh, key=attrgetter("item_no"))
     ]

@@ -8,7 +8,8 @@ from items i left join marks m using (item_no)
 where i.item_id = any($1::text[]);
 
 -- name: put_items :many
--- A decision that stands keeps what was known when it was made; else the newest observation counts.
+-- A decision that stands keeps what was known when it was made. What a scan scored stands above what a file tells of
+-- it; among equals the newest observation counts.
 insert into items (item_id, correlation_id, origin, platform, title, url, niche, candidate, rights, score, reasons, decision)
 select item_id, correlation_id, 'scan', candidate ->> 'platform', candidate ->> 'title', candidate ->> 'url', niche,
     candidate, candidate -> 'rights', score, reasons, 'found'
@@ -21,28 +22,41 @@ from (
 on conflict (item_id) do update set
     title = excluded.title,
     url = excluded.url,
-    niche = excluded.niche,
+    niche = coalesce(nullif(excluded.niche, ''), items.niche),
     candidate = excluded.candidate,
     rights = excluded.rights,
     score = coalesce(excluded.score, items.score),
     reasons = coalesce(excluded.reasons, items.reasons)
 where items.decision in ('found', 'passed')
-  and (excluded.score is not null or items.candidate <> excluded.candidate)
-  and (items.candidate ->> 'observed_at')::timestamptz <= (excluded.candidate ->> 'observed_at')::timestamptz
+  and (excluded.score is not null or (items.score is null and items.candidate <> excluded.candidate))
+  and (
+    (items.score is null and excluded.score is not null)
+    or (items.candidate ->> 'observed_at')::timestamptz <= (excluded.candidate ->> 'observed_at')::timestamptz
+  )
 returning item_id, item_no;
 
 -- name: keys :many
 select k.key, m.work_id from work_keys k join marks m using (item_no) where k.key = any($1::bigint[]);
 
 -- name: namesakes :many
--- Items of the same title whose length is within the given bounds, the oldest of each title first, few of each.
+-- Items of the same title whose length is within the given bounds, few of each, the oldest first.
+-- The few are taken in the order of the index: of a title that thousands have, no more than those are read.
 select given.at, m.item_id, m.work_id, m.platform, m.published_at, m.duration_us, m.creator_key, m.language, m.picture
 from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[]) as given (at, title_key, least_us, most_us)
 cross join lateral (
     select * from marks
     where marks.title_key = given.title_key and marks.duration_us between given.least_us and given.most_us
-    order by item_no limit $5
-) m;
+    order by duration_us limit $5
+) m
+order by given.at, m.item_no;
+
+-- name: last_counts :many
+-- The newest observations of each item, at most $2 of each.
+select given.item_no, c.observed_at, c.views, c.likes, c.comments, c.shares
+from unnest($1::bigint[]) as given (item_no)
+cross join lateral (
+    select * from counts where counts.item_no = given.item_no order by observed_at desc limit $2
+) c;
 
 -- name: put_counts :exec
 insert into counts (item_no, observed_at, views, likes, comments, shares)

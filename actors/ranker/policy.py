@@ -10,9 +10,20 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from contracts.ids import ItemId
-from contracts.rights import Outlet, RightsRecord, Use, may_all
+from contracts.rights import LICENCES, Outlet, RightsRecord, Use, may_all
 
-__all__ = ["FINAL", "MIN_SCORE", "MOST_SELECTED", "Choice", "Contender", "Decision", "Outcome", "choose", "summary"]
+__all__ = [
+    "FINAL",
+    "MIN_SCORE",
+    "MOST_SELECTED",
+    "Choice",
+    "Contender",
+    "Decision",
+    "Outcome",
+    "Precedent",
+    "choose",
+    "summary",
+]
 
 MOST_SELECTED: Final = 1
 """Works chosen per scan."""
@@ -26,6 +37,15 @@ FINAL: Final[frozenset[Decision]] = frozenset({"selected", "imported"})
 """Decisions that stand. A work that was passed over may be chosen when a later scan sees it again."""
 
 
+class Precedent(Struct, frozen=True, kw_only=True):
+    """Another item of the same work that another creator published before, or may have."""
+
+    item_id: ItemId
+    rights: RightsRecord
+    certain: bool
+    """Both dates and both creators are known, and say so."""
+
+
 class Contender(Struct, frozen=True, kw_only=True):
     """A candidate of a scan, as the choice sees it."""
 
@@ -35,6 +55,7 @@ class Contender(Struct, frozen=True, kw_only=True):
     rights: RightsRecord
     has_media: bool
     to: Outlet | None = None
+    precedents: tuple[Precedent, ...] = ()
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -78,6 +99,12 @@ def _hindrance(one: Contender, *, uses: Sequence[Use], at: datetime, min_score: 
     verdict = may_all((*uses, "share"), one.rights, at=at, to=one.to)
     if not verdict.allowed:
         return "refused", verdict.because
+    for before in one.precedents:  # whoever shows a work again cannot license more than its maker did
+        verdict = may_all((*uses, "share"), before.rights, at=at, to=one.to)
+        if not verdict.allowed:
+            was = "was published before" if before.certain else "may have been published before"
+            licence = LICENCES.get(before.rights.licence, LICENCES["unknown"]).title
+            return "refused", f"the same work {was} by another, under {licence} ({before.item_id}): {verdict.because}"
     if not one.has_media:
         return "refused", "the platform offers no media file"
     if one.score < min_score:

@@ -23,13 +23,24 @@ select scan_id from scans where scan_id = $1 and settled_at is null for update;
 
 -- name: contenders :many
 -- Locks the items, always in the same order, so that two scans never choose the same one.
-select i.item_id, s.score, s.reasons, s.destination, i.decision, i.rights, i.candidate, taken.taken_as
+-- others: further items of the work, less those published later and those of the same creator. What is not known
+-- excuses none.
+select i.item_id, s.score, s.reasons, s.destination, i.decision, i.rights, i.candidate, taken.taken_as, others
 from sightings s join items i using (item_id) left join marks m using (item_no)
 left join lateral (
     select o.item_id as taken_as from marks n join items o using (item_no)
     where n.work_id = m.work_id and o.decision in ('selected', 'imported')
     order by o.decided_at, o.item_no limit 1
 ) taken on true
+cross join lateral (
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'item_id', o.item_id, 'rights', o.rights, 'url', o.url, 'link', n.link,
+        'certain', (n.published_at < m.published_at and n.creator_key <> m.creator_key) is true
+    ) order by n.published_at, n.item_no), '[]') as others
+    from marks n join items o using (item_no)
+    where n.work_id = m.work_id and n.item_no <> m.item_no
+      and (n.published_at > m.published_at) is not true and (n.creator_key = m.creator_key) is not true
+) precedents
 where s.scan_id = $1
 order by i.item_id
 for update of i;
@@ -61,7 +72,7 @@ limit $2;
 update sightings set score = $3, reasons = $4 where scan_id = $1 and item_id = $2;
 
 -- name: take_chore :val
--- Take work that is done once in a while by one replica; null: it is not due.
+-- Take work, or note it as done: done_at becomes $2 where it was due by $2 - $3; null: it is not due.
 insert into chores (name, done_at) values ($1, $2)
 on conflict (name) do update set done_at = excluded.done_at where chores.done_at <= $2 - $3::interval
 returning name;

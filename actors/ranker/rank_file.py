@@ -5,13 +5,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, NamedTuple
+from math import inf, isinf
+from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from actors.ranker.features import Counts, Title, base_rates, history_of, is_date, sharpened, title_of
+from actors.ranker.lines import SHAPE, Line, moment, numbered, parse_line
 from actors.ranker.score import licence_value, relevance, uses_for, words_of
 from actors.ranker.signals import (
     ABSENT,
@@ -29,15 +30,10 @@ from contracts.events import CandidateFound
 from contracts.platform import Candidate
 from contracts.rights import RightsRecord, parse_licence
 
-__all__ = ["RankedLine", "Ranking", "SignalValue", "moment", "rank_lines"]
+__all__ = ["RankedLine", "Ranking", "SignalValue", "rank_lines"]
 
-SHAPE: Final = (
-    'give one JSON object a line: {"id", "platform", "title", "description", "channel", "tags", "published_at", '
-    '"duration_s", "licence", "observations": [{"at", "views", "likes", "comments", "shares"}]}, missing = null'
-)
 _DAY: Final = timedelta(days=1)
 NAN: Final = float("nan")
-Amount = Annotated[float, Meta(ge=0)]
 
 
 class SignalValue(Struct, frozen=True):
@@ -64,32 +60,6 @@ class Ranking(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Seen(Struct, frozen=True):
-    at: str
-    views: Amount | None = None
-    likes: Amount | None = None
-    comments: Amount | None = None
-    shares: Amount | None = None
-
-
-class _Line(Struct, frozen=True):
-    id: str | int
-    platform: str | None = None
-    title: str | None = None
-    description: str | None = None
-    channel: str | None = None
-    tags: tuple[str | None, ...] | None = None
-    published_at: str | None = None
-    duration_s: Amount | None = None
-    licence: str | None = None
-    observations: tuple[_Seen, ...] | None = None
-
-
-_LINE: Final = msgspec.json.Decoder(_Line)
-_CANDIDATE: Final = msgspec.json.Decoder(Candidate)
-_EVENT: Final = msgspec.json.Decoder(CandidateFound)
-
-
 class _Work(NamedTuple):
     """What is kept of a work: ids, numbers, and what its texts came to."""
 
@@ -104,12 +74,6 @@ class _Work(NamedTuple):
     rights: RightsRecord | None
 
 
-def moment(text: str) -> datetime:
-    """Read a time in ISO 8601; without a zone it is UTC. Raises: ValueError."""
-    at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-
-
 def rank_lines(
     lines: Iterable[str | bytes],
     *,
@@ -121,7 +85,7 @@ def rank_lines(
     """Rank candidates, one JSON object a line, best first; equal scores by id.
 
     A line has the shape of `SHAPE`, or is a Candidate or a `candidate.found` event. The same work on several lines is
-    one work observed several times; the texts of the last line count.
+    one work observed several times; the texts of the line that was observed last (up to `as_of`) count.
     Args: niche: words of the niche; None: those of the events (else relevance is not known).
     as_of: nothing observed after it is looked at, and what was published after it and never observed up to it is left
     out; None: the newest observation of the file.
@@ -129,30 +93,44 @@ def rank_lines(
     """
     works: dict[tuple[str, str | int], _Work] = {}
     fixed = None if niche is None else words_of(niche)
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            work = _read(line, number, fixed)
-            key = work.platform, work.id
-            if (known := works.get(key)) is not None:
-                work = work._replace(observations=known.observations + work.observations)
-            works[key] = work
-    newest = max((one.at for work in works.values() for one in work.observations), default=NAN)
-    until = _days(as_of) if as_of else newest
-    limit = float("inf") if np.isnan(until) else until
+    limit = inf if as_of is None else _days(as_of)
+    for number, raw in numbered(lines):
+        work = _read(raw, number, fixed)
+        key = work.platform, work.id
+        works[key] = work if (known := works.get(key)) is None else _merged(known, work, limit)
+    if as_of is None:
+        newest = max((one.at for work in works.values() for one in work.observations), default=limit)
+        limit = newest
+        as_of = None if isinf(newest) else datetime.fromtimestamp(newest * _DAY.total_seconds(), tz=UTC)
     kept = [work for work in works.values() if not _unborn(work, limit)]
     notes = []
     if left := len(works) - len(kept):
         notes.append(f"{left} left out: published after the time of ranking, and not observed up to it")
-    columns, unseen = _columns(kept, limit, monetised=monetised)
+    columns, unseen = _columns(kept, limit, as_of or datetime.now(UTC), monetised=monetised)
     if unseen:
         notes.append(f"{unseen} have no observation up to the time of ranking: their counts are not known")
     parts = parts_of(columns, objective)
     values = values_of(columns, parts, objective)
     scores = scores_of(values, objective)
-    ids = np.array([str(work.id) for work in kept])
-    order = np.lexsort((ids, -scores)) if kept else np.array([], dtype=np.intp)
-    at = None if np.isnan(until) else datetime.fromtimestamp(until * _DAY.total_seconds(), tz=UTC)
-    return Ranking(_lines(kept, scores, values, order.tolist(), objective), at, tuple(notes))
+    return Ranking(_lines(kept, scores, values, _order(kept, scores), objective), as_of, tuple(notes))
+
+
+def _order(works: list[_Work], scores: Column) -> list[int]:
+    """Return places, the best score first, equal scores by id."""
+    keys = [(str(work.id), isinstance(work.id, str), work.platform) for work in works]
+    places = np.array(sorted(range(len(works)), key=keys.__getitem__), dtype=np.intp)
+    best: list[int] = places[np.argsort(-scores[places], kind="stable")].tolist()
+    return best
+
+
+def _merged(known: _Work, work: _Work, until: float) -> _Work:
+    """Put the observations of two lines together; of the texts, those of the later observation stay."""
+    last = work if _last(work, until) >= _last(known, until) else known
+    return last._replace(observations=known.observations + work.observations)
+
+
+def _last(work: _Work, until: float) -> float:
+    return max((one.at for one in work.observations if one.at <= until), default=-inf)
 
 
 def _lines(
@@ -167,8 +145,8 @@ def _lines(
         yield RankedLine(works[at].id, points[at], reasons)
 
 
-def _columns(works: list[_Work], until: float, *, monetised: bool) -> tuple[Columns, int]:
-    """Return the columns, and how many works have no observation."""
+def _columns(works: list[_Work], until: float, as_of: datetime, *, monetised: bool) -> tuple[Columns, int]:
+    """Return the columns, and how many works have no observation up to `until`."""
     numbers = array("d")
     for work in works:
         numbers.extend(history_of(work.observations, until=until))
@@ -176,13 +154,14 @@ def _columns(works: list[_Work], until: float, *, monetised: bool) -> tuple[Colu
     at, views, likes, comments, seen, before, before_gap, earlier, earlier_gap = rows
     unseen = np.isnan(at)
     published = np.array([work.published for work in works], dtype=np.float64)
-    dated = all(work.rights is None and is_date(one.at) for work in works for one in work.observations)
+    dated = all(
+        work.rights is None and is_date(one.at) for work in works for one in work.observations if one.at <= until
+    )
     now = np.where(unseen, until, at) if np.isfinite(until) else at
     uses, licences = uses_for(monetised=monetised), {}
-    moment_now = datetime.now(UTC) if not np.isfinite(until) else datetime.fromtimestamp(until * 86_400, tz=UTC)
     for work in works:
         if work.rights is None and work.licence not in licences:
-            licences[work.licence] = licence_value(RightsRecord(licence=work.licence), uses, at=moment_now)[0]
+            licences[work.licence] = licence_value(RightsRecord(licence=work.licence), uses, at=as_of)[0]
     platforms = [work.platform for work in works]
     channels = [work.channel for work in works]
     titles = np.array([work.title for work in works], dtype=np.float64).reshape(-1, 3).T
@@ -205,7 +184,7 @@ def _columns(works: list[_Work], until: float, *, monetised: bool) -> tuple[Colu
         relevance=np.array([work.relevance for work in works]),
         licence=np.array(
             [
-                licences[work.licence] if work.rights is None else licence_value(work.rights, uses, at=moment_now)[0]
+                licences[work.licence] if work.rights is None else licence_value(work.rights, uses, at=as_of)[0]
                 for work in works
             ]
         ),
@@ -217,21 +196,21 @@ def _unborn(work: _Work, until: float) -> bool:
     return work.published > until and not any(one.at <= until for one in work.observations)
 
 
-def _read(line: str | bytes, number: int, niche: Mapping[str, str] | None) -> _Work:
+def _read(raw: bytes, number: int, niche: Mapping[str, str] | None) -> _Work:
     try:
-        found = _LINE.decode(line)
-    except msgspec.DecodeError as error:
-        if (b'"item_id"' if isinstance(line, bytes) else '"item_id"') in line:  # type: ignore[operator]
-            return _read_candidate(line, number, niche)
-        raise _bad(number, error) from error
-    try:
-        published = NAN if found.published_at is None else _days_of(found.published_at)
-        seen = tuple(
-            Counts(_days_of(one.at), _or_nan(one.views), _or_nan(one.likes), _or_nan(one.comments))
-            for one in found.observations or ()
-        )
+        found = parse_line(raw)
+        if isinstance(found, Line):
+            published = NAN if found.published_at is None else _days(moment(found.published_at))
+            seen = tuple(
+                Counts(_days(moment(one.at)), _or_nan(one.views), _or_nan(one.likes), _or_nan(one.comments))
+                for one in found.observations or ()
+            )
     except ValueError as error:
-        raise _bad(number, error) from error
+        raise Reject(f"line {number} is no candidate: {error}", mend=SHAPE) from error
+    if isinstance(found, Candidate):
+        return _work_of(found, niche or {})
+    if isinstance(found, CandidateFound):
+        return _work_of(found.candidate, words_of(found.niche) if niche is None else niche)
     title = found.title or ""
     fitting: float | None = None
     if niche:
@@ -250,18 +229,9 @@ def _read(line: str | bytes, number: int, niche: Mapping[str, str] | None) -> _W
     )
 
 
-def _read_candidate(line: str | bytes, number: int, niche: Mapping[str, str] | None) -> _Work:
-    try:
-        head = msgspec.json.decode(line)
-        if isinstance(head, dict) and "type" in head:
-            event = _EVENT.decode(line)
-            one, wanted = event.candidate, words_of(event.niche) if niche is None else niche
-        else:
-            one, wanted = _CANDIDATE.decode(line), niche or {}
-    except msgspec.DecodeError as error:
-        raise _bad(number, error) from error
+def _work_of(one: Candidate, niche: Mapping[str, str]) -> _Work:
     counts = one.metrics
-    fitting = relevance(wanted, title=one.title, tags=" ".join(one.tags), description=one.description)[0]
+    fitting = relevance(niche, title=one.title, tags=" ".join(one.tags), description=one.description)[0]
     return _Work(
         one.item_id,
         one.platform,
@@ -275,17 +245,8 @@ def _read_candidate(line: str | bytes, number: int, niche: Mapping[str, str] | N
     )
 
 
-def _bad(number: int, error: Exception) -> Reject:
-    return Reject(f"line {number} is no candidate: {error}", mend=SHAPE)
-
-
 def _days(at: datetime) -> float:
-    return at.timestamp() / 86_400.0
-
-
-def _days_of(text: str) -> float:
-    at = datetime.fromisoformat(text)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() / 86_400.0
+    return at.timestamp() / _DAY.total_seconds()
 
 
 def _or_nan(value: float | None) -> float:

@@ -7,8 +7,10 @@ for promotion only where it is ahead of the forecast on those days, by more than
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,7 +22,7 @@ from actors.ranker.features import INPUTS, Counts, inputs_of
 from actors.ranker.model import Judgement, Model, Q, Report, promote, store, version_of
 from actors.ranker.signals import MOST_LEARNED, Column, parts_of
 from actors.ranker.yardstick import interval, ndcg, precision, spearman
-from actors.runtime.db import Connection
+from actors.runtime.db import Connection, Record
 from contracts.errors import Reject
 
 __all__ = ["Trained", "fitted", "forecasts", "read_history", "retrain", "train"]
@@ -33,6 +35,7 @@ LEAST_DAYS: Final = 5
 """Days without which nothing is judged."""
 HISTORY: Final = timedelta(days=120)
 MOST_WORKS: Final = 50_000
+READING_TIMEOUT_S: Final = 600.0
 
 TREES: Final = 120
 PARAMETERS: Final = {
@@ -119,18 +122,23 @@ async def retrain(conn: Connection, *, now: datetime) -> Report:
 
 async def read_history(conn: Connection, *, now: datetime) -> list[Past]:
     """Read the works of the last months with their observations."""
-    works: dict[str, Past] = {}
-    for row in await conn.fetch(Q["history"], now - HISTORY, MOST_WORKS):
-        name = row["item_id"]
-        if name not in works:
-            published = float("nan") if row["published_at"] is None else row["published_at"].timestamp() / 86_400
-            works[name] = Past(name, row["platform"], row["channel"], row["title"], published, ())
-        counts = Counts(
-            row["observed_at"].timestamp() / 86_400,
-            *(float("nan") if row[field] is None else float(row[field]) for field in ("views", "likes", "comments")),
-        )
-        works[name] = works[name]._replace(observations=(*works[name].observations, counts))
-    return list(works.values())
+    rows = await conn.fetch(Q["history"], now - HISTORY, MOST_WORKS, timeout=READING_TIMEOUT_S)
+    return await asyncio.to_thread(_pasts, rows)
+
+
+def _pasts(rows: Iterable[Record]) -> list[Past]:
+    """Return the works that the rows tell of. The rows of each come together, oldest first."""
+    return [_past(list(mine)) for _, mine in groupby(rows, key=itemgetter("item_id"))]
+
+
+def _past(rows: Sequence[Record]) -> Past:
+    one, nan = rows[0], float("nan")
+    observations = tuple(
+        Counts(at.timestamp() / 86_400, *(nan if count is None else float(count) for count in counts))
+        for at, *counts in map(itemgetter("observed_at", "views", "likes", "comments"), rows)
+    )
+    published = nan if one["published_at"] is None else one["published_at"].timestamp() / 86_400
+    return Past(one["item_id"], one["platform"], one["channel"], one["title"], published, observations)
 
 
 def fitted(examples: Examples) -> bytes:

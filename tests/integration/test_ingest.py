@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from actors.ranker.ingest import Ingested, Seen, counts_of, ingest
+from actors.ranker.ingest import MOST_NAMESAKES, Ingested, Q, Seen, adopt, counts_of, ingest
 from actors.ranker.observe import observe
 from actors.ranker.recent import RECENT, Counts, freshest
 from actors.runtime.db import Database, open_database
+from contracts.events import Reason
 from contracts.ids import ItemId
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
@@ -185,6 +186,84 @@ async def test_one_by_one_and_in_bulk_come_to_the_same(database_url: str, databa
     assert await database.fetch("select item_id, observed_at, views from observations order by 1, 2") == rows
 
 
+async def test_file_does_not_replace_what_a_scan_knows(database: Database) -> None:
+    """A bare line of a history file would take licence, media and niche from a work that a scan found."""
+    scanned = candidate(
+        "vimeo", "1", SQUID, rights=RightsRecord(licence="CC-BY-4.0"), media_url="https://vimeo.invalid/1.mp4"
+    )
+    scan = Seen(
+        candidate=scanned,
+        counts=(counts_of(scanned),),
+        niche="deep sea",
+        score=70.0,
+        reasons=(Reason(signal="views", value=1.0, weight=1.0, points=70.0, because="many"),),
+    )
+    later, earlier = (
+        sighting(candidate("vimeo", "1", "squid", observed_at=AT + timedelta(days=days), metrics=Metrics(views=days)))
+        for days in (1, 2)
+    )
+    stored = "select niche, title, rights ->> 'licence', candidate ->> 'media_url', score from items"
+    for order in ((scan, later), (later, scan), (earlier, scan, later)):
+        for one in order:
+            async with database.transaction() as conn:
+                await ingest(conn, [one])
+        row = await database.fetchrow(stored)
+        assert row is not None
+        assert tuple(row) == ("deep sea", SQUID, "CC-BY-4.0", "https://vimeo.invalid/1.mp4", 70.0)
+        assert await database.fetchval("select count(*) from counts") == len(order)
+        await database.execute("truncate marks, work_keys, counts")
+        await database.execute("truncate items cascade")
+
+
+async def test_file_without_a_niche_leaves_the_niche(database: Database) -> None:
+    """A niche that a file of events told would be gone with the next bare line."""
+    named = Seen(candidate=candidate("vimeo", "1"), counts=(), niche="deep sea")
+    async with database.transaction() as conn:
+        await ingest(conn, [named])
+    await put(database, candidate("vimeo", "1", SQUID, observed_at=AT + timedelta(days=1)))
+    assert await database.fetchval("select niche || ': ' || title from items") == f"deep sea: {SQUID}"
+
+
+async def test_works_from_before_marks_keep_their_history(database: Database) -> None:
+    """After an update all velocities would be unknown until a work has been seen twice more."""
+    given = {hour: candidate("vimeo", "1", observed_at=AT + timedelta(hours=hour)) for hour in range(12)}
+    chosen = candidate("vimeo", "2", observed_at=AT + timedelta(days=1))
+    await put(database, *(given[hour] for hour in range(10)), chosen)
+    await database.execute("update items set decision = 'selected' where item_id = 'vimeo:2'")
+    marked = "select seen_at, recent from marks order by item_no"
+    before = [tuple(row) for row in await database.fetch(marked)]
+    await database.execute("truncate marks, work_keys")
+    async with database.transaction() as conn:
+        await adopt(conn, now=AT)
+    assert [tuple(row) for row in await database.fetch(marked)] == before[1:]
+    again = await put(database, given[9], given[4])
+    assert (again.new_items, again.new_works) == (0, 1)
+    assert [tuple(row) for row in await database.fetch(marked)] == before
+    await put(database, given[11])
+    async with database.transaction() as conn:
+        read = await freshest(conn, 2)
+    expected = [(AT + timedelta(hours=hour)).timestamp() for hour in (3, 4, 5, 6, 7, 8, 9, 11)]
+    assert read.at_s[read.item_ids.index(ItemId("vimeo:1"))].tolist() == expected
+
+
+async def test_title_that_thousands_have_costs_no_more(database: Database) -> None:
+    """Each batch would be compared with all works of its title, under the lock that all others wait for."""
+    await database.execute(
+        "insert into marks (item_no, item_id, work_id, platform, title_key, duration_us)"
+        " select n, n::text, n, 'vimeo', 7, n * 10000 from generate_series(1, 5000) n"
+    )
+    await database.execute("analyze marks")
+    given = ([0], [7], [24_000_000], [26_000_000], MOST_NAMESAKES)
+    rows = await database.fetch(Q["namesakes"], *given)
+    assert [row["duration_us"] for row in rows] == [24_000_000 + n * 10_000 for n in range(MOST_NAMESAKES)]
+    plan = json.loads(await database.fetchval(f"explain (analyze, format json) {Q['namesakes']}", *given))
+    nodes = [plan[0]["Plan"]]
+    for node in nodes:
+        nodes += node.get("Plans", [])
+    read = [node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes]
+    assert max(read) <= MOST_NAMESAKES, "rows of the title that nobody asked for"
+
+
 async def test_history_of_an_item_is_kept_and_read_in_columns(database: Database) -> None:
     """Velocity is measured from what is read here; a count that moves to another moment is a growth made up."""
     grown = [
@@ -251,14 +330,15 @@ LINE = {
 
 async def test_file_of_lines(database: Database) -> None:
     """One bad line must cost that line only, and the person must learn which and why."""
-    bad = [b"{", b'{"id": "a"}', json.dumps(LINE | {"observations": []}).encode(), b"\xff\xfe"]
+    bad = [b"{", b'{"id": "a"}', json.dumps(LINE | {"platform": 5}).encode(), b"\xff\xfe"]
     huge = json.dumps(LINE | {"id": "h", "observations": [{"at": "2026-11-02T10:00:00Z", "views": 2**63}]}).encode()
     lines = [json.dumps(LINE).encode(), *bad, b"", huge]
     lines += [json.dumps(LINE | {"id": f"{number:011d}", "title": f"n {number}"}).encode() for number in range(25)]
     got = await observe(database, lines, batch=4)
     assert (got.lines, got.bad_lines) == (31, 5)
     assert [one.number for one in got.bad] == [2, 3, 4, 5, 7]
-    assert "platform" in got.bad[1].because
+    assert "neither an observation" in got.bad[1].because
+    assert "platform" in got.bad[2].because
     assert (got.stored.new_items, got.stored.observations) == (26, 52)
     row = await database.fetchrow("select candidate, rights from items where item_id = 'youtube:dQw4w9WgXcQ'")
     assert row is not None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from actors.ranker import chores
 from actors.ranker.chores import can_learn, count_usual, find_patterns, learn
 from actors.runtime.db import Database
 from actors.runtime.settings import Settings
@@ -76,6 +77,33 @@ async def test_chores_are_done_once_for_all_replicas(
     await count_usual(services)
     assert await database.fetchval("select max(counted_at) from base_rates") == counted, "usual rates are of a day"
     channel.clock.turn((timedelta(days=1)).total_seconds())
+    await count_usual(services)
+    assert await database.fetchval("select done_at from chores where name = 'usual'") == services.clock.now()
+
+
+async def test_chore_that_fails_is_put_off(
+    database: Database, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes too long would be begun anew every ten minutes, by every replica, for ever."""
+    tried: list[datetime] = []
+
+    async def fails(_: object, now: datetime) -> None:
+        tried.append(now)
+        raise TimeoutError
+
+    services = channel.services
+    with monkeypatch.context() as patch:
+        patch.setattr(chores, "count_rates", fails)
+        with pytest.raises(TimeoutError):
+            await count_usual(services)
+        for _ in range(6 * 6 - 1):
+            channel.clock.turn(600)
+            await count_usual(services)
+        assert len(tried) == 1, "put off for six hours"
+        channel.clock.turn(600)
+        with pytest.raises(TimeoutError):
+            await count_usual(services)
+    channel.clock.turn(6 * 3600)
     await count_usual(services)
     assert await database.fetchval("select done_at from chores where name = 'usual'") == services.clock.now()
 

@@ -85,8 +85,8 @@ async def test_usual_engagement_is_the_channels_shrunk_to_its_platforms(database
     await put(database, candidate(), other, old)
     async with database.transaction() as conn:
         await count_rates(conn, AT + timedelta(hours=1))
-        mine = await context_of(conn, candidate(), "sea")
-        theirs = await context_of(conn, other, "sea")
+        mine = await context_of(conn, candidate("new"), "sea")
+        theirs = await context_of(conn, candidate("new", creator_id="dune"), "sea")
         stranger = await context_of(conn, candidate("d", creator_id=None), "sea")
         rows = await conn.fetch("select creator, views, likes, commented_views from base_rates order by creator")
     assert [tuple(row) for row in rows] == [
@@ -103,6 +103,30 @@ async def test_usual_engagement_is_the_channels_shrunk_to_its_platforms(database
     async with database.transaction() as conn:
         await count_rates(conn, AT + timedelta(days=60))
         assert await conn.fetchval("select count(*) from base_rates") == 0
+
+
+async def test_usual_engagement_is_of_the_channels_other_works(database: Database) -> None:
+    """A work of a small channel would be compared with itself, and the more it is liked the less it would count."""
+    old = candidate(observed_at=AT - timedelta(days=1), metrics=Metrics(views=10, likes=10, comments=10))
+    quiet = candidate("b", metrics=Metrics(views=1_000_000, likes=10_000), title="Sand dunes sing")
+    await put(database, old, candidate(), quiet)
+    async with database.transaction() as conn:
+        await count_rates(conn, AT + timedelta(hours=1))
+        stranger = await context_of(conn, candidate("c", creator_id=None), "sea")
+        liked = await context_of(conn, candidate(), "sea")
+        # What is seen after the counting was not counted, and is not taken off either.
+        later = candidate(observed_at=AT + timedelta(hours=2), metrics=Metrics(views=9_000_000, likes=9_000_000))
+        await ingest(conn, [Seen(candidate=later, counts=(counts_of(later),))])
+        again = await context_of(conn, later, "sea")
+        await conn.execute("update base_rates set likes = 50000, liked_views = 500000 where creator = 'reef'")
+        less = await context_of(conn, candidate(), "sea")
+    platform = stranger.likes_per_view
+    assert platform is not None
+    assert liked.likes_per_view == again.likes_per_view == pytest.approx((10_000 + platform * 2e4) / 1_020_000)
+    assert liked.comments_per_view == stranger.comments_per_view
+    assert "its channel's other works', shrunk" in liked.because["engagement"]
+    assert less.likes_per_view == platform, "fewer than none are no likes"
+    assert "are its platform's" in less.because["engagement"]
 
 
 async def test_fit_and_saturation_follow_the_channels_own_posts(database: Database) -> None:
@@ -135,6 +159,23 @@ async def test_namesakes_saturate(database: Database) -> None:
         works = await conn.fetchval("select count(distinct work_id) from marks")
     assert found.saturation == pytest.approx(1 / (1 + works))
     assert works >= 1
+
+
+async def test_copies_of_a_work_do_not_saturate(database: Database) -> None:
+    """A work that is shown in many places would be held for a subject that many have taken up."""
+    length = {"duration_us": 187_000_000, "title": "Giant octopus filmed opening a jar near Japan coast"}
+    copies = [
+        candidate("t", platform=site, item_id=ItemId(f"{site}:t"), creator_id=site, creator=site, **length)
+        for site in ("vimeo", "tiktok", "rumble")
+    ]
+    await put(database, *copies, candidate("o", **(length | {"duration_us": 400_000_000})))
+    async with database.transaction() as conn:
+        assert await conn.fetchval("select count(distinct work_id) from marks") == 2
+        known = await context_of(conn, copies[0], "sea")
+        unseen = await context_of(conn, candidate("z", creator="new", **length), "sea")
+        unlike = await context_of(conn, candidate("y", **(length | {"duration_us": 600_000_000})), "sea")
+    assert [one.saturation for one in (known, unseen, unlike)] == [1 / 2, 1 / 2, 1 / 3]
+    assert "1 other works" in unseen.because["saturation"]
 
 
 def report(*, better: bool) -> Report:

@@ -176,6 +176,27 @@ async def test_candidate_that_never_comes_does_not_block(
         assert await settled(database, "s1") == ["selected archive:a of 1 candidates; 1 of 2 never arrived"]
 
 
+async def test_candidate_that_cannot_be_stored_ends_with_its_reason(
+    nats_admin: Client, database: Database, settings_of: SettingsOf
+) -> None:
+    """A NUL that somebody publishes would be retried for a day as a fault of the database."""
+    async with serving(APP, settings_of("ranker")):
+        await tell(nats_admin, [found("s", candidate("odd", language="e\0")), found("s", candidate("fine"))])
+
+        async def ended() -> bool:
+            row = await database.fetchrow("select kind, error from dead_letters")
+            return row is not None and row["kind"] == "rejected" and "cannot be stored" in row["error"]
+
+        await until(ended, what="the candidate is rejected")
+        await tell(nats_admin, [completed("s", 2)])
+
+        async def settled() -> bool:
+            return bool(await database.fetchval("select true from scans where settled_at is not null"))
+
+        await until(settled, what="the scan is settled")
+    assert await database.fetchval("select array_agg(item_id) from items") == ["archive:fine"]
+
+
 async def test_known_item_is_not_selected_again(
     nats_admin: Client, database: Database, settings_of: SettingsOf
 ) -> None:
@@ -199,7 +220,8 @@ async def test_work_is_selected_on_one_platform_only(
     """The same video under another platform's name, or brought in by a person, would be made once more."""
     await database.execute(
         "insert into items (item_id, correlation_id, origin, title, url, rights, decision) values"
-        " ('import:1', '', 'import', 'Brought in', 'https://youtu.be/dQw4w9WgXcQ', '{}', 'imported')"
+        " ('import:1', '', 'import', 'Brought in', 'https://youtu.be/dQw4w9WgXcQ', $1, 'imported')",
+        RightsRecord(licence="owned"),
     )
     brought = candidate("dQw4w9WgXcQ", 99_000, url="https://www.youtube.com/watch?v=dQw4w9WgXcQ&feature=share")
     fresh = candidate("fresh", 100, url="https://vimeo.com/76979871")
@@ -215,6 +237,82 @@ async def test_work_is_selected_on_one_platform_only(
         "archive:dQw4w9WgXcQ": "its work was chosen before as import:1",
         "archive:copy": "its work was chosen before as archive:fresh",
     }
+
+
+TITLE = "Humpback whale sings below the harbour of Nuuk at dawn"
+LATE = AT - timedelta(days=2)
+EARLY = AT - timedelta(days=9)
+HERE = "https://vimeo.com/76979871"
+
+
+def original(**given: Any) -> Candidate:
+    """Return a work that another made; nothing is known of its licence."""
+    fields: dict[str, Any] = {
+        "item_id": ItemId("youtube:whale"),
+        "platform": "youtube",
+        "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
+        "title": TITLE,
+        "duration_us": 93_400_000,
+        "creator": "Maker",
+        "published_at": EARLY,
+        "media_url": None,
+        "rights": RightsRecord(licence="unknown"),
+    }
+    return candidate("whale", 10, **(fields | given))
+
+
+def repost(**given: Any) -> Candidate:
+    """Return the same work, put up again under a free licence."""
+    rights = RightsRecord(licence="CC-BY-4.0", author="Reposter")
+    fields: dict[str, Any] = {"duration_us": 93_400_000, "creator": "Reposter", "published_at": LATE, "rights": rights}
+    fields["url"] = HERE
+    return candidate("whalecopy", 90_000, title=TITLE, **(fields | given))
+
+
+STRICT = "the same work was published before by another, under Unknown (youtube:whale)"
+DOUBT = "the same work may have been published before by another, under Unknown (youtube:whale)"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (original(), repost(), STRICT),
+        (original(rights=RightsRecord(licence="CC-BY-NC-4.0")), repost(), STRICT.replace("Unknown", "CC BY-NC 4.0")),
+        (original(published_at=None), repost(), DOUBT),
+        (original(), repost(published_at=None), DOUBT),
+        (original(published_at=LATE), repost(), DOUBT),
+        (original(creator=None), repost(), DOUBT),
+        (original(), repost(creator=None), DOUBT),
+        (original(creator="The Reposter"), repost(), ""),
+        (original(published_at=LATE + timedelta(days=1)), repost(), ""),
+        (original(rights=RightsRecord(licence="CC0-1.0")), repost(), ""),
+        (original(title="Humpback whale"), repost(), ""),
+        (original(url=HERE, published_at=None, creator=None), repost(), ""),
+        (original(links=(HERE,), duration_us=None), repost(), ""),
+    ],
+    ids=[
+        *("unknown", "stricter", "no date", "no own date", "same date", "no creator", "no own creator"),
+        *("same creator", "later", "free", "another work", "same page", "a link to it"),
+    ],
+)
+async def test_a_repost_is_not_selected_by_its_own_word(
+    nats_admin: Client,
+    database: Database,
+    settings_of: SettingsOf,
+    case: tuple[Candidate, Candidate, str],
+) -> None:
+    """Another's film would be posted because somebody put a copy of it up under a free licence."""
+    first, second, because = case
+    async with serving(APP, settings_of("ranker")):
+        await tell(nats_admin, [found("s1", second), found("s1", first), completed("s1", 2)])
+        await settled(database, "s1")
+    works = await database.fetchval("select count(distinct work_id) from marks")
+    assert works == (2 if first.title != TITLE else 1), "the case is none of what it says"
+    outcome, told = await database.fetchrow(
+        "select outcome, because from sightings where item_id = 'archive:whalecopy'"
+    ) or ("", "")
+    assert outcome == ("refused" if because else "selected"), told
+    assert told.startswith(because)
 
 
 async def test_passed_item_may_rise_later(nats_admin: Client, database: Database, settings_of: SettingsOf) -> None:

@@ -5,7 +5,8 @@ What is refused is brought straight to the stage, as an event that somebody put 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,8 @@ from actors.editor import handle as editor_handle
 from actors.editor.planning import Preset
 from actors.ranker.policy import Contender, choose
 from actors.runtime.db import Database
+from actors.runtime.settings import Settings
+from actors.runtime.work import Services
 from contracts.changes import rights_of
 from contracts.codec import decode, new_event_id
 from contracts.events import (
@@ -32,7 +35,9 @@ from contracts.events import (
 from contracts.ids import ItemId, ObjectKey
 from contracts.plan import Plan
 from contracts.rights import RightsRecord, attribution_text, outlet_of, uses_of
+from deploy import ask
 from deploy.dead import DeadLetters
+from tests.channel import stamped
 from tests.rights_bench import Bench, opened_bench
 
 YOUTUBE: Final = Destination(platform="youtube", privacy="public")
@@ -233,6 +238,64 @@ async def test_a_known_file_cannot_be_posted_under_another_name(bench: Bench) ->
     assert await bench.posted() == []
 
 
+async def saved(bench: Bench, folder: Path) -> Path:
+    """Return the last video that was made, as a person downloads it."""
+    key = await bench.db.fetchval("select rendition ->> 'key' from renditions order by finished_at desc limit 1")
+    file = folder / "my-own.MP4"
+    await bench.channel.services.objects.get_file(ObjectKey(key), file)
+    return file
+
+
+async def asked(bench: Bench, monkeypatch: pytest.MonkeyPatch, what: Callable[[Settings], Awaitable[Event]]) -> Event:
+    """Return what the command line sends, with its file in this bench's store."""
+
+    @asynccontextmanager
+    async def outside(_: Settings) -> AsyncIterator[tuple[Services, None]]:
+        yield bench.channel.services, None
+
+    async def send(_: None, event: Event) -> Event:
+        return stamped(event)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(ask, "outside", outside)
+    monkeypatch.setattr(ask, "send", send)
+    return await what(bench.channel.services.settings)
+
+
+@pytest.mark.parametrize("licence", ["CC-BY-NC-4.0", "CC-BY-4.0"])
+async def test_a_saved_rendition_cannot_be_posted_under_another_name(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, licence: str
+) -> None:
+    """If it fails, downloading a video and posting it as one's own takes its limits and its credit away."""
+    settings = bench.channel.services.settings
+    msgspec.structs.force_setattr(settings, "monetised", False)
+    await bench.run(*await bench.imported("a", replace(CC_BY, licence=licence), None))
+    file = await saved(bench, tmp_path)
+    msgspec.structs.force_setattr(settings, "monetised", True)
+    event = await asked(bench, monkeypatch, lambda known: ask.post_video(known, file, platform="youtube", rights=OWNED))
+    told = await bench.run(event)
+    if licence == "CC-BY-4.0":
+        assert told == ["post.requested", "post.published"], await bench.refusals()
+        (video,) = await bench.posted()
+        assert '"Sea" by Ann' in video["description"]
+    else:
+        assert told == ["post.requested", "work.rejected"]
+        assert "does not allow commercial use" in (await bench.refusals())[0]
+        assert await bench.posted() == []
+
+
+async def test_a_saved_rendition_cannot_be_imported_under_another_name(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it fails, a video that was made here comes in again without the rights that it was made under."""
+    await bench.run(*await bench.imported("a", CC_BY, None))
+    file = await saved(bench, tmp_path)
+    event = await asked(bench, monkeypatch, lambda known: ask.import_media(known, str(file), rights=OWNED))
+    assert await bench.run(event) == ["import.requested", "work.rejected"]
+    assert "known here under 'CC-BY-4.0'" in (await bench.refusals())[0]
+    stated = await asked(bench, monkeypatch, lambda known: ask.import_media(known, str(file), rights=CC_BY))
+    assert "render.completed" in await bench.run(stated)
+
+
 async def test_a_fetched_file_cannot_be_posted_as_it_is_under_another_name(bench: Bench) -> None:
     """If it fails, a stock video is posted unaltered, and another's work without its credit."""
     stock = RightsRecord(licence="pixabay", title="Sea", author="Jo")
@@ -300,6 +363,46 @@ async def test_what_a_scan_fetched_is_not_imported_as_something_else(bench: Benc
     await bench.run(*bench.selected("a", CC_BY, None))
     assert "work.rejected" in await bench.run(*await bench.imported("a", OWNED, None))  # the same bytes
     assert "Ann is no longer named" in (await bench.refusals())[0]
+
+
+async def same_bytes(bench: Bench, name: str, rights: RightsRecord, like: str) -> CandidateSelected:
+    """Return a selection of another item that offers the very file of `like`."""
+    (event,) = bench.selected(name, rights, None)
+    assert isinstance(event, CandidateSelected)
+    return replace(event, candidate=replace(event.candidate, media_url=f"{bench.url}/v.mov?{like}"))
+
+
+@pytest.mark.parametrize("first", ["selected", "imported", "rendered"])
+async def test_a_work_is_not_made_from_bytes_that_are_known_under_stricter_rights(bench: Bench, first: str) -> None:
+    """If it fails, a copy that somebody put up under a free licence is made into a video, though its work is known."""
+    strict, loose = replace(CC_BY, licence="CC-BY-SA-4.0"), replace(CC_BY, author="Bo")
+    if first == "imported":
+        await bench.run(*await bench.imported("a", strict, None))
+    else:
+        await bench.run(*bench.selected("a", strict, None))
+    if first == "rendered":
+        sha256 = await bench.db.fetchval("select sha256 from assets")
+        await bench.db.execute("update assets set sha256 = 'another'")
+        await bench.db.execute(
+            "update renditions set rendition = jsonb_set(rendition, '{sha256}', to_jsonb($1::text))", sha256
+        )
+    again = await same_bytes(bench, "b", loose, "a")
+    assert await bench.run(again) == ["candidate.selected", "work.rejected"]
+    (because,) = await bench.refusals()
+    assert "known here under 'CC-BY-SA-4.0', and this work states 'CC-BY-4.0'" in because
+    assert "asks for the same licence" in because
+    assert await bench.db.fetchval("select count(*) from assets where item_id = 'archive:b'") == 0
+    assert "render.completed" in await bench.run(await same_bytes(bench, "c", strict, "a"))
+
+
+async def test_a_source_that_states_less_is_measured_by_what_others_stated(bench: Bench) -> None:
+    """If it fails, a copy is fetched under its strict licence, then stated anew as free."""
+    strict = replace(CC_BY, licence="CC-BY-SA-4.0")
+    await bench.run(*bench.selected("a", strict, None))
+    copy = await same_bytes(bench, "b", strict, "a")
+    await bench.run(copy)
+    anew = replace(copy, event_id=new_event_id(), candidate=replace(copy.candidate, rights=CC_BY))
+    assert await bench.run(anew) == ["candidate.selected", "work.rejected"]
 
 
 @pytest.mark.parametrize("way", ["selected", "imported"])

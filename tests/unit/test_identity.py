@@ -70,6 +70,12 @@ def test_doubts_need_more_words() -> None:
         ("Squid (live)", "", "squid live"),
         ("Squid #3", "", "squid 3"),
         ("#squid #fyp", "", ""),
+        ("Milan via Gotthard", "", "milan via gotthard"),
+        ("Milan via @rails", "", "milan"),
+        ("Milan, credits: rails.tv", "", "milan"),
+        ("Milan – via rails", "", "milan"),
+        ("Bread 📹 ann", "", "bread"),
+        ("Bread reposted from ann", "", "bread"),
         ("HD", "", "hd"),
         ("(HD)", "", ""),
         ("Ｇiant ſquid", "", "giant squid"),
@@ -99,6 +105,22 @@ def test_any_address_can_be_read(scheme: str, host: str, rest: str) -> None:
     url = f"{scheme}{host}/{rest}"
     work_at(url)
     page_at(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "work", "page"),
+    [
+        ("https://example.org/films/2026/deep%00sea-squid", None, "page:example.org/films/2026/deepsea-squid"),
+        ("https://example.org/films/?name=deep%00sea-squid", None, "page:example.org/films?name=deepsea-squid"),
+        ("https://exam\0ple.org/films/deep-sea-squid", None, "page:example.org/films/deep-sea-squid"),
+        ("https://archive.org/details/a/b%00.mp4", "internet_archive:a/b.mp4", None),
+        ("https://commons.wikimedia.org/w/index.php?title=File:A%2500b.webm", "wikimedia_commons:Ab.webm", None),
+        ("https://commons.wikimedia.org/wiki/File:%00", None, None),
+    ],
+)
+def test_no_address_brings_a_nul(url: str, work: str | None, page: str | None) -> None:
+    """PostgreSQL takes none in a text: one such address would end the whole batch."""
+    assert (work_at(url), page_at(url)) == (work, page)
 
 
 # Pictures -----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from actors.ranker.rank_file import RankedLine, Ranking, rank_lines
 from actors.ranker.recent import RECENT, Freshest
 from actors.ranker.score import Observation, score, uses_for
 from actors.ranker.signals import OBJECTIVES, Objective, parts_of, scores_of, values_of
+from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from contracts.events import CandidateFound
 from contracts.ids import ItemId
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
 from deploy.cli import main
+from deploy.offline import rank_file
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -266,6 +268,13 @@ def test_examples_are_what_a_file_of_that_day_would_give() -> None:
         (b'{"id": "x", "published_at": "soon"}', "soon"),
         (b'{"item_id": "x"}', "platform"),
         (b'{"type": "scan.requested", "niche": "x", "item_id": 1}', "type"),
+        (b'{"id": "caf\xe9"}', "not UTF-8"),
+        (b'{"id": "x", "more": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"id": "x", "observations": [{"at": "9999-12-31T23:59:59.999999"}]}', "year 9999 is not between"),
+        (b'{"id": "x", "observations": [{"at": "0001-01-01T00:00:00+14:00"}]}', "year 1 is not between"),
+        (b'{"id": "x", "published_at": "0001-01-01T00:00:00+05:00"}', "year 1 is not between"),
+        (b'{"id": "x", "observations": [{"at": "2026-11-23", "views": 1e300}]}', "<= 1e+18"),
+        (b'{"id": "x", "observations": [{"at": "2026-11-23", "likes": 1000000000000000001}]}', "<= 1000"),
     ],
 )
 def test_unreadable_line_is_named(bad: bytes, said: str) -> None:
@@ -273,6 +282,95 @@ def test_unreadable_line_is_named(bad: bytes, said: str) -> None:
     with pytest.raises(Reject, match="line 2 is no candidate") as error:
         ranked([line(), bad])
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"observed_at": datetime.max.replace(tzinfo=UTC)}, "year 9999"),
+        ({"published_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))}, "year 1 is"),
+        ({"metrics": Metrics(views=10**400)}, "a count is above"),
+        ({"duration_us": 10**30}, "length is above"),
+    ],
+)
+def test_candidate_beyond_all_bounds_is_named(given: dict[str, Any], said: str) -> None:
+    """A program's mistake would end in a traceback instead of the number of its line."""
+    with pytest.raises(Reject, match=f"line 2 is no candidate: .*{said}"):
+        ranked([line(), msgspec.json.encode(candidate(**given))])
+
+
+def test_byte_order_mark_is_taken() -> None:
+    """Files saved by some editors begin with one; only there does it say nothing."""
+    assert ids([b"\xef\xbb\xbf" + line("a"), line("b")]) == ["a", "b"]
+    assert list(rank_lines(["\ufeff" + line("a").decode()], monetised=True).lines) == ranked([line("a")])
+    assert ids([b"\xef\xbb\xbf\n", line("b")]) == ["b"]
+    with pytest.raises(Reject, match="line 2"):
+        ranked([line(), b"\xef\xbb\xbf" + line("b")])
+
+
+def test_dates_stay_dates_whatever_is_observed_later() -> None:
+    """One observation of tomorrow would change the age, so the score, of every work of today."""
+    until = datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
+
+    def table(*more: dict[str, Any]) -> list[RankedLine]:
+        at = {"at": "2026-11-23", "views": 500}
+        given = [
+            line("young", at, published_at="2026-11-23T05:00:00Z"),
+            line("old", at, *more, published_at="2026-11-20T05:00:00Z"),
+        ]
+        return ranked(given, as_of=until)
+
+    assert table({"at": "2026-11-24T13:00:00Z", "views": 900}) == table()
+    assert table({"at": "2026-11-23T13:00:00Z", "views": 500}) != table()
+
+
+def test_texts_of_a_later_observation_are_not_looked_at() -> None:
+    """A title or licence that was changed after the time of ranking would decide."""
+    later = candidate(observed_at=AT + timedelta(days=1), title="OFFICIAL TRAILER", rights=RightsRecord(licence="CC0"))
+    now, then = msgspec.json.encode(candidate()), msgspec.json.encode(later)
+    assert ranked([now, then], as_of=AT, niche="sea") == ranked([now], as_of=AT, niche="sea")
+    assert ranked([now, then], niche="sea") == ranked([then, now], niche="sea") != ranked([now], niche="sea")
+
+
+def test_equal_scores_are_ordered_by_id() -> None:
+    """Two runs over a file in another order would differ."""
+    names: list[str | int] = ["b", "é", 10, "a", 9, "9", "Z", "a" * 50]
+    given = [line("x", id=name) for name in names]
+    assert ids(given) == ids(given[::-1]) == sorted(names, key=str)
+
+
+def test_one_long_id_costs_only_itself() -> None:
+    """Memory would grow with lines times the longest id: 1.6 GB for 20,000 lines and one of 20,000 letters."""
+    import tracemalloc
+
+    given = [line("x" * 20_000), *(line(f"v{number}") for number in range(3_000))]
+    tracemalloc.start()
+    assert len(ranked(given)) == 3_001
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("day", ["2026-11-23", "20261123", "2026-W48-1", "2026W481", " 2026-11-23 "])
+def test_date_alone_is_all_of_that_day(tmp_path: Path, day: str) -> None:
+    """What was observed at noon would not be seen by who asks for that day."""
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(line("a", seen(0, 10), seen(-1, 900)))
+    ranking = rank_file(path, niche=None, as_of=day, objective="growth", settings=Settings())
+    assert ranking.as_of == datetime(2026, 11, 23, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert ranking.notes == ()
+
+
+@pytest.mark.parametrize("at", ["9999-12-31", "0001-01-01T00:00:00+14:00", "0001-01-01", "9999-12-31T23:59:59-14:00"])
+def test_time_of_ranking_at_the_edge_is_refused(tmp_path: Path, at: str) -> None:
+    """A mistyped year would end in a traceback."""
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(line("a", seen(0, 10)))
+    found = CliRunner().invoke(main, ["rank", str(path), "--as-of", at])
+    assert found.exit_code == 2
+    assert "is not between 1900 and 9000" in found.stderr
+    for edge in ("9000-12-31T23:59:59-14:00", "1900-01-01T00:00:00+14:00"):
+        assert CliRunner().invoke(main, ["rank", str(path), "--as-of", edge]).exit_code == 0
 
 
 def test_observations_nearest_to_a_day_apart_measure_velocity() -> None:

@@ -6,6 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from actors.ranker.policy import MIN_SCORE, Contender, Decision, choose, summary
+from actors.ranker.policy import MIN_SCORE, Contender, Decision, Precedent, choose, summary
 from actors.ranker.score import Context, Observation, Scored, relevance_of, score, uses_for
 from actors.ranker.signals import OBJECTIVES, VOTE_POINTS, Objective, weights_of
 from contracts.ids import ItemId
@@ -305,6 +306,20 @@ def test_best_usable_is_selected() -> None:
 def test_what_the_rights_refuse_is_never_selected(licence: str) -> None:
     """Somebody else's work would be posted without the right to it."""
     assert outcomes(contender("a", 100, rights=RightsRecord(licence=licence))) == {"a": "refused"}
+
+
+@pytest.mark.parametrize(
+    ("licence", "outcome"), [("unknown", "refused"), ("CC-BY-NC-4.0", "refused"), ("CC-BY-4.0", "selected")]
+)
+def test_a_repost_lends_its_licence_to_nobody(licence: str, outcome: str) -> None:
+    """A copy of another's film, put up under a free licence, would be all that it takes to post it."""
+    before = Precedent(item_id=ItemId("youtube:x"), rights=RightsRecord(licence=licence), certain=True)
+    doubtful = msgspec.structs.replace(before, certain=False)
+    for one, was in ((before, "was published"), (doubtful, "may have been published")):
+        (choice,) = choose([contender("a", precedents=(one,))], uses=USES, at=AT)
+        assert choice.outcome == outcome
+        if outcome == "refused":
+            assert f"the same work {was} before by another, under {LICENCES[licence].title}" in choice.because
 
 
 def test_ended_permission_is_refused() -> None:

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from actors.editor.rights import settled
+from contracts.errors import Reject
 from contracts.rights import (
     LICENCES,
     USES,
@@ -410,6 +412,31 @@ def test_a_record_keeps_those_that_it_took_the_place_of() -> None:
     assert same_terms(last, third)
     assert not same_terms(last, second)
     assert works_in(last) == (last,)
+    own = superseding(first, superseding(second, replace(third, earlier=(record("CC0-1.0"), second))))
+    assert [one.licence for one in own.earlier] == ["CC-BY-4.0", "CC-BY-SA-4.0", "CC0-1.0"]
+    assert superseding(own, replace(own, read_at=AT, earlier=())).earlier == own.earlier
+
+
+OWNED: Final = record("owned", author=None)
+NC: Final = record("CC-BY-NC-4.0")
+
+
+def test_all_that_is_known_of_a_file_counts() -> None:
+    """If it fails, one lax record of a file hides a stricter one, and what it replaced is forgotten."""
+    for known in ([OWNED, NC], [NC, OWNED], [OWNED, replace(OWNED, parts=(NC,))]):
+        with pytest.raises(Reject, match=r"known here under 'CC-BY-NC-4.0'.*commercial use.*credit"):
+            settled(known, OWNED, refuse_weaker=True)
+    assert settled([OWNED, OWNED], OWNED, refuse_weaker=True) == OWNED
+    whole = replace(OWNED, parts=(NC,))
+    assert settled([NC], whole, refuse_weaker=True).licence == "owned", "its credit and its limits stand in a part"
+
+    said = replace(OWNED, replaces="Ann is my stage name.")
+    by = record("CC-BY-4.0")
+    first = settled([by, NC], said, refuse_weaker=True)
+    assert first.earlier == (by, NC)
+    assert settled([first, NC], OWNED, refuse_weaker=True) == first, "it was explained, and says the same"
+    older = replace(OWNED, earlier=(by,))
+    assert settled([older, NC], said, refuse_weaker=True).earlier == (by, NC)
 
 
 DOCS: Final = Path(__file__).parents[2] / "docs" / "rights.md"
