@@ -67,7 +67,7 @@ class Reject(EttamettaError):
     """
 
     def __init__(self, reason: str, *, mend: str = "") -> None:
-        super().__init__(f"{reason}. {mend}" if mend else reason)
+        super().__init__(f"{reason.rstrip('.')}. {mend}" if mend else reason)
         self.reason = reason
         self.mend = mend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import mimetypes
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,8 +64,13 @@ async def import_media(
         platforms=only_on or rights.platforms,
         replaces=replaces.strip(),
     )
+    if until is not None and until <= datetime.now(UTC):
+        raise Reject(f"the permission ended on {until:%Y-%m-%d}", mend="name a day to come, or leave --until out")
+    if unknown := [name for name in only_on if name not in platforms.names()]:
+        raise Reject(f"there is no platform '{unknown[0]}'", mend=f"known: {', '.join(platforms.names())}")
     if narrate and script is None:
         raise Reject("--narrate needs the words to speak", mend="add --script FILE")
+    _refuse_unusable(source)
     words = _words(script) if script else ""
     destination = _destination(settings, to)
     async with outside(settings) as (services, bus):
@@ -76,10 +81,6 @@ async def import_media(
             rights = msgspec.structs.replace(rights, source_url=rights.source_url or source)
         else:
             file = Path(source)
-            if not file.is_file():
-                raise Reject(
-                    f"there is no file {source}", mend="name a media file, or an address with http:// or https://"
-                )
             key = await _store(services, "imports", file)
             subtitles = subtitles or next(
                 (found for end in SUBTITLES if (found := file.with_suffix(end)).is_file()), None
@@ -151,6 +152,17 @@ def _credited(rights: RightsRecord) -> RightsRecord:
     return rights
 
 
+def _refuse_unusable(source: str) -> None:
+    """Say at once what could only be refused later. Raises: Reject."""
+    if "://" in source:
+        if not source.lower().startswith(("http://", "https://")):
+            raise Reject(f"{source} is no address that can be fetched", mend="begin it with http:// or https://")
+    elif not Path(source).is_file():
+        raise Reject(f"there is no file {source}", mend="name a media file, or an address with http:// or https://")
+    elif not Path(source).stat().st_size:
+        raise Reject(f"{source} is empty", mend="name a media file")
+
+
 def _words(script: Path) -> str:
     try:
         return script.read_text(encoding="utf-8")
@@ -210,6 +222,8 @@ def render_status(found: dict[str, Any]) -> str:
             )
         if item.get("because"):
             lines.append(f"              {item['because']}")
+    if (more := sum(found["stages"].values()) - len(found["items"])) > 0:
+        lines.append(f"  and {more} more, mostly works that were seen and not chosen: on the page, or with --json")
     lines += [
         f"account: {account['platform']} {account['title']} ({account['state']})" for account in found["accounts"]
     ]

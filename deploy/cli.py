@@ -18,11 +18,13 @@ from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import EttamettaError, Reject
 from contracts.flow import ACTORS
 from contracts.rights import LICENCES, USES, RightsRecord, parse_licence
+from deploy.say import say
 
 __all__ = ["main"]
 
 T = TypeVar("T")
 
+PICTURES: Final = (".png", ".jpg", ".webp")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
@@ -54,9 +56,9 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except SettingsInvalid as error:
             for fault in error.faults:
-                click.echo(f"error: {fault}", err=True)
+                say(f"error: {fault}", err=True)
         except EttamettaError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
         sys.exit(2)
 
 
@@ -160,7 +162,7 @@ def sandbox(folder: Path | None, port: int) -> None:
     from deploy.sandbox.server import serve
 
     where = folder or load_settings().data_dir / "sandbox"
-    _run(serve(where, port=port, ready=lambda bound: click.echo(f"sandbox: http://127.0.0.1:{bound}", err=True)))
+    _run(serve(where, port=port, ready=lambda bound: say(f"sandbox: http://127.0.0.1:{bound}", err=True)))
 
 
 @main.command()
@@ -178,7 +180,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         _print_json(checks)
     else:
-        click.echo(render(checks))
+        say(render(checks))
     sys.exit(exit_code(checks))
 
 
@@ -188,7 +190,7 @@ def migrate() -> None:
     from deploy.up import run_migrate
 
     for line in _run(run_migrate(load_settings())):
-        click.echo(line)
+        say(line)
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -221,7 +223,7 @@ def import_(source: str, data_dir: Path | None, **options: Any) -> None:
     until = options.pop("until")
     until = until.replace(tzinfo=until.tzinfo or UTC) if until else None
     sent = _run(import_media(settings, source, rights=rights, until=until, **options))
-    click.echo(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+    say(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
 
 
 @main.command()
@@ -245,7 +247,7 @@ def post(video: Path, data_dir: Path | None, **options: Any) -> None:
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
     publish_at = at.astimezone(UTC) if at else None
     sent = _run(post_video(settings, video, rights=rights, publish_at=publish_at, **options))
-    click.echo(f"post requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+    say(f"post requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
 
 
 @main.command()
@@ -259,7 +261,7 @@ def status(as_json: bool, data_dir: Path | None) -> None:
     if as_json:
         _print_json(found)
     else:
-        click.echo(render_status(found))
+        say(render_status(found))
 
 
 # Dead letters -------------------------------------------------------------------------------------
@@ -292,10 +294,10 @@ def dead_list(every: bool, as_json: bool, data_dir: Path | None) -> None:
         return
     for letter in letters:
         when = f"{letter.created_at:%Y-%m-%d %H:%M}"
-        click.echo(f"{letter.id:>5}  {when}  {letter.kind:<8}  {letter.state:<7}  {letter.consumer}")
-        click.echo(f"       {letter.error}")
+        say(f"{letter.id:>5}  {when}  {letter.kind:<8}  {letter.state:<7}  {letter.consumer}")
+        say(f"       {letter.error}")
     if not letters:
-        click.echo("no dead letters")
+        say("no dead letters")
 
 
 @dead.command("show")
@@ -311,7 +313,7 @@ def dead_show(number: int, data_dir: Path | None) -> None:
 @_data_option
 def dead_retry(number: int, data_dir: Path | None) -> None:
     """Give the event to its consumer again."""
-    click.echo(_dead(data_dir, lambda found: found.retried(number)))
+    say(_dead(data_dir, lambda found: found.retried(number)))
 
 
 @dead.command("drop")
@@ -319,7 +321,7 @@ def dead_retry(number: int, data_dir: Path | None) -> None:
 @_data_option
 def dead_drop(number: int, data_dir: Path | None) -> None:
     """Close a dead letter for good; it stays readable."""
-    click.echo(_dead(data_dir, lambda found: found.dropped(number)))
+    say(_dead(data_dir, lambda found: found.dropped(number)))
 
 
 # Without services ---------------------------------------------------------------------------------
@@ -351,7 +353,7 @@ def plan(media: Path, out: Path | None, **options: Any) -> None:
     if out is None:
         _print_json(made)
     else:
-        click.echo(f"plan: {out}", err=True)
+        say(f"plan: {out}", err=True)
 
 
 @main.command("render")
@@ -370,8 +372,8 @@ def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json
         _print_json(rendered)
         return
     for note in rendered.notes:
-        click.echo(f"note: {note}", err=True)
-    click.echo(str(out))
+        say(f"note: {note}", err=True)
+    say(str(out))
 
 
 @main.command()
@@ -382,11 +384,16 @@ def effects(sheet: Path | None) -> None:
     from deploy.effects_sheet import sheet as draw
 
     if sheet is not None:
+        from deploy.offline import refuse_unwritable
+
+        refuse_unwritable(sheet)
+        if sheet.suffix.lower() not in PICTURES:
+            raise Reject(f"'{sheet.name}' is no name of a picture", mend=f"end it with {' or '.join(PICTURES)}")
         draw(sheet)
-        click.echo(str(sheet))
+        say(str(sheet))
         return
     for kind, of in names().items():
-        click.echo(f"{kind:<12}{', '.join(of)}")
+        say(f"{kind:<12}{', '.join(of)}")
 
 
 @main.command()
@@ -411,9 +418,13 @@ def rank(candidates: Path, as_of: str | None, niche: str | None, objective: Any)
 
     ranking = rank_file(candidates, niche=niche, as_of=as_of, objective=objective, settings=load_settings())
     for note in ranking.notes:
-        click.echo(note, err=True)
+        say(note, err=True)
+    told = bool(ranking.notes)
     for line in ranking.lines:
         sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+        told = True
+    if not told:
+        say(f"{candidates} holds no candidates", err=True)
 
 
 def _licence(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -126,7 +127,7 @@ async def run_demo(media: Path | None, *, folder: Path, licence: str, once: bool
     setup_logging(actor="demo", level="warning")
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     say = Teller(quiet=as_json)
-    gateway_port, sandbox_port = free_port(), free_port()
+    gateway_port, sandbox_port = free_port(), _usual_port(folder / "sandbox.port")
     sandbox_url = f"http://127.0.0.1:{sandbox_port}"
     gateway_url = f"http://127.0.0.1:{gateway_port}"
     env = demo_environment(folder, gateway_url=gateway_url, sandbox_url=sandbox_url)
@@ -164,6 +165,19 @@ async def run_demo(media: Path | None, *, folder: Path, licence: str, once: bool
             say("The system goes on running, and measures again as the post ages. Ctrl-C stops it.")
             await stack.wait()
     return 0 if summary.measurement is not None else 1
+
+
+def _usual_port(file: Path) -> int:
+    """Return the port that this folder's sandbox had before, so that addresses of its posts go on to work."""
+    try:
+        port = int(file.read_text("ascii"))
+        with socket.socket() as trying:
+            trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trying.bind(("127.0.0.1", port))
+    except (OSError, OverflowError, ValueError):
+        port = free_port()
+        file.write_text(str(port), "ascii")
+    return port
 
 
 def demo_environment(folder: Path, *, gateway_url: str, sandbox_url: str) -> dict[str, str]:

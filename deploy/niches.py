@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from contracts.codec import decode, subject_of
 from contracts.errors import Reject
 from contracts.events import Destination, ScanCompleted, ScanRequested
 from contracts.flow import OUTSIDE
+from deploy.say import say
 from deploy.system import located, send
 
 __all__ = ["niches", "scan"]
@@ -77,15 +79,21 @@ class Scanned(Struct, frozen=True, kw_only=True):
 def scan(
     niche: str, sources: tuple[str, ...], limit: int, *, no_wait: bool, as_json: bool, data_dir: Path | None
 ) -> None:
-    """Look for candidates once, and tell what was asked, found, left out, and why."""
+    """Look for candidates once, and tell what was asked, found, left out, and why. Fails if no platform answered."""
     settings = _settings(data_dir)
     event = ScanRequested(niche=normal(niche), platform=",".join(sources) if sources else None, limit=limit)
     choose(event.platform, settings)
-    done = _run(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
+    try:
+        done = _run(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
+    except SystemExit:
+        say("stopped waiting; the scan goes on. `ettametta status` shows what comes of it", err=True)
+        raise
     if as_json:
         _print_json(done)
     else:
-        click.echo(render_scan(done, settings, waited_s=0.0 if no_wait else PATIENCE_S))
+        say(render_scan(done, settings, waited_s=0.0 if no_wait else PATIENCE_S))
+    if done.failed and not done.found:
+        sys.exit(1)
 
 
 async def _scan(settings: Settings, event: ScanRequested, *, patience_s: float) -> Scanned:
@@ -148,13 +156,13 @@ def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None
         if as_json:
             _print_json({"proposals": proposals, "topics": topics})
         else:
-            click.echo(render_proposals(proposals, topics))
+            say(render_proposals(proposals, topics))
         return
     found = _with_niches(data_dir, lambda known: known.listed())
     if as_json:
         _print_json(found)
     else:
-        click.echo(render_niches(found))
+        say(render_niches(found))
 
 
 @niches.command("add")
@@ -187,7 +195,7 @@ def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, 
             why=options["why"],
         ),
     )
-    click.echo(f"{added}, every {_span(every_s)}")
+    say(f"{added}, every {_span(every_s)}")
 
 
 @niches.command("pause")
@@ -196,7 +204,7 @@ def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, 
 @_data_option
 def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
     """Stop scanning NAME until `pause NAME --off`."""
-    click.echo(_with_niches(data_dir, lambda known: known.pause(name, now=datetime.now(UTC), paused=not off)))
+    say(_with_niches(data_dir, lambda known: known.pause(name, now=datetime.now(UTC), paused=not off)))
 
 
 @niches.command("drop")
@@ -204,7 +212,7 @@ def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
 @_data_option
 def niches_drop(name: str, data_dir: Path | None) -> None:
     """Watch NAME no more, or refuse a proposal for good. What was found stays."""
-    click.echo(_with_niches(data_dir, lambda known: known.drop(name, now=datetime.now(UTC))))
+    say(_with_niches(data_dir, lambda known: known.drop(name, now=datetime.now(UTC))))
 
 
 def render_niches(found: tuple[Niche, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from contracts.errors import Reject
 from contracts.flow import OUTSIDE
+from deploy.say import say
 from deploy.system import located
 
 __all__ = ["observe_file", "observed"]
@@ -36,14 +38,17 @@ def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
     for bad in found.bad:
-        click.echo(f"line {bad.number}: {bad.because}", err=True)
+        say(f"line {bad.number}: {bad.because}", err=True)
     if found.bad_lines > len(found.bad):
-        click.echo(f"and {found.bad_lines - len(found.bad)} more lines that were left out", err=True)
+        say(f"and {found.bad_lines - len(found.bad)} more lines that were left out", err=True)
     stored = found.stored
-    click.echo(
-        f"{stored.items} candidates ({stored.new_items} new) with {stored.observations} observations; "
-        f"{stored.joined} are works that were known, {stored.new_works} are new; {found.bad_lines} lines left out"
+    say(
+        f"{stored.items} candidates with {stored.observations} observations: {stored.new_items} new, "
+        f"{stored.items - stored.new_items} known before. {stored.joined} of the new ones are copies of known works. "
+        f"{found.bad_lines} lines left out"
     )
+    if found.bad_lines and not stored.items:
+        sys.exit(1)
 
 
 async def observed(settings: Settings, history: Path) -> Observed:

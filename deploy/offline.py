@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from actors.ranker.signals import Objective
 
 # What a command needs alone is imported by it: half of a second is much beside a short render.
-__all__ = ["make_plan", "rank_file", "render_plan"]
+__all__ = ["make_plan", "rank_file", "refuse_unwritable", "render_plan"]
 
 
 async def make_plan(
@@ -44,7 +45,7 @@ async def make_plan(
     from actors.editor.effect_list import parse_effects  # noqa: PLC0415
     from actors.editor.planfile import plan_file  # noqa: PLC0415
 
-    _refuse_unwritable(out)
+    refuse_unwritable(out)
     plan = await plan_file(
         media,
         rights=rights,
@@ -67,7 +68,7 @@ async def render_plan(
     plan_file: Path, out: Path, *, device: str, workers: int | None, settings: Settings, at: datetime
 ) -> Rendered:
     """Render a plan whose source keys are paths. Raises: Reject, naming the element that is wrong."""
-    _refuse_unwritable(out)
+    refuse_unwritable(out)
     try:
         plan = msgspec.json.decode(plan_file.read_bytes(), type=Plan)
     except msgspec.DecodeError as error:
@@ -122,9 +123,16 @@ class _Bar:
             self._bar.__exit__(None, None, None)
 
 
-def _refuse_unwritable(out: Path | None) -> None:
-    if out is not None and not out.parent.is_dir():
+def refuse_unwritable(out: Path | None) -> None:
+    """Find out before the work, not after it. Raises: Reject if no file can be written there."""
+    if out is None:
+        return
+    if not out.parent.is_dir():
         raise Reject(f"cannot write {out}: there is no folder {out.parent}", mend="make the folder, or name another")
+    if out.is_dir():
+        raise Reject(f"cannot write {out}: it is a folder", mend="name a file in it")
+    if not os.access(out.parent, os.W_OK):
+        raise Reject(f"cannot write {out}: the folder may not be written to", mend="name another folder")
 
 
 def rank_file(path: Path, *, niche: str | None, as_of: str | None, objective: Objective, settings: Settings) -> Ranking:

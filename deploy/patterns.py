@@ -19,6 +19,7 @@ from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from contracts.errors import Reject
 from contracts.flow import OUTSIDE
+from deploy.say import say
 from deploy.system import located
 
 __all__ = ["Findings", "findings", "patterns", "render"]
@@ -47,7 +48,7 @@ def patterns(*, niche: str | None, anew: bool, as_json: bool, data_dir: Path | N
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        click.echo(render(found, niche))
+        say(render(found, niche))
 
 
 async def findings(settings: Settings, niche: str | None = None, *, refresh_at: datetime | None = None) -> Findings:

@@ -16,6 +16,7 @@ from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from contracts.errors import Reject
 from contracts.flow import OUTSIDE
+from deploy.say import say
 from deploy.system import located
 
 __all__ = ["train", "trained"]
@@ -34,11 +35,11 @@ def train(*, retiring: bool, as_json: bool, data_dir: Path | None) -> None:
         raise Reject("what training needs is not installed", mend="install it: pip install 'ettametta[learn]'")
     report = asyncio.run(trained(settings, retiring=retiring))
     if report is None:
-        click.echo("the forecast alone ranks")
+        say("the forecast alone ranks")
     elif as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
-        click.echo(f"{'in use from now on' if report.better else 'not put to use'}: {report.because}")
+        say(f"{'in use from now on' if report.better else 'not put to use'}: {report.because}")
 
 
 async def trained(settings: Settings, *, retiring: bool = False) -> Report | None:

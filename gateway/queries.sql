@@ -58,11 +58,11 @@ select
     count(*) filter (where post_state = 'published') as posted, count(measured_at) as measured
 from staged;
 
--- name: list_items :many  Last changed first
+-- name: list_items :many  What is made into videos before what was only seen; last changed first
 select staged.*, (select min(due_at) from measure_schedule s where s.post_id = staged.post_id) as due_at
 from staged
 where $1::text[] is null or stage = any($1)
-order by changed_at desc, item_id limit $2;
+order by decision in ('found', 'passed'), changed_at desc, item_id limit $2;
 
 -- name: show_item :one
 select staged.*, (select min(due_at) from measure_schedule s where s.post_id = staged.post_id) as due_at

@@ -235,7 +235,7 @@ class WikimediaCommons:
 
     def __init__(self, means: Means) -> None:
         self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, fault=fault_of, mend=KEYLESS)
-        means.http.limit_host(self._api.base_url, parallel=1)
+        means.http.limit_host(f"{self._api.base_url}/w/api.php", parallel=1)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""

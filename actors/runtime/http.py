@@ -96,8 +96,8 @@ class Http:
             self._session = None
 
     def limit_host(self, url: str, *, parallel: int) -> None:
-        """Send at most `parallel` requests at once to the host of `url`. The first call for a host counts."""
-        self._turns.setdefault(str(_parse(url).origin()), asyncio.Semaphore(parallel))
+        """Send at most `parallel` requests at once to what begins with `url`. The first call for an address counts."""
+        self._turns.setdefault(str(_parse(url)), asyncio.Semaphore(parallel))
 
     async def request(
         self,
@@ -199,7 +199,8 @@ class Http:
             raise Retry(f"{name}: the connection broke") from None
 
     def _turn(self, url: URL) -> AbstractAsyncContextManager[None]:
-        return self._turns.get(str(url.origin())) or nullcontext()
+        address = str(url)
+        return next((turn for start, turn in self._turns.items() if address.startswith(start)), nullcontext())
 
     @asynccontextmanager
     async def _hops(

@@ -246,9 +246,12 @@ async def test_limited_host_gets_one_request_at_a_time(site: tuple[Site, str], h
     await asyncio.gather(*(http.request("GET", f"{url}/turn") for _ in range(4)))
     assert seen.busiest > 1
     seen.busiest = 0
-    http.limit_host(url, parallel=1)
+    http.limit_host(f"{url}/turn", parallel=1)
     await asyncio.gather(*(http.request("GET", f"{url}/turn") for _ in range(4)))
     assert seen.busiest == 1
+    http.limit_host(f"{url}/elsewhere", parallel=1)
+    await asyncio.gather(*(http.request("GET", f"{url}/turn") for _ in range(4)))
+    assert seen.busiest == 1, "a second address of one host takes nothing from the first"
 
 
 def names_in(folder: Path) -> list[str]:
