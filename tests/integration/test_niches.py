@@ -185,12 +185,19 @@ async def test_two_scanners_on_the_bus_scan_each_niche_once(
             await Niches(database, settings).add(name, now=datetime.now(UTC), platforms=("internet_archive",))
         for _ in range(2):
             await replicas.enter_async_context(serving(SCANNER, settings))
-        told = [decode((await ends.next_msg(timeout=20)).data, ScanCompleted) for _ in names]
-        assert Counter(one.niche for one in told) == Counter(names)
-        assert all(set(one.found) == {"internet_archive"} for one in told)
-        asked = [decode((await requests.next_msg(timeout=20)).data, ScanRequested) for _ in names]
-        assert {one.event_id for one in asked} == {one.causation_id for one in told}
-    assert requests.pending_msgs == ends.pending_msgs == 0
+        told: dict[str, ScanCompleted] = {}
+        while len(told) < len(names):
+            end = decode((await ends.next_msg(timeout=20)).data, ScanCompleted)
+            told[end.event_id] = end
+        assert Counter(one.niche for one in told.values()) == Counter(names)
+        assert all(set(one.found) == {"internet_archive"} for one in told.values())
+    # The stream drops what a relay publishes again; a plain subscription sees it.
+    while ends.pending_msgs:
+        assert decode((await ends.next_msg(timeout=1)).data, ScanCompleted).event_id in told
+    asked = set()
+    while requests.pending_msgs:
+        asked.add(decode((await requests.next_msg(timeout=1)).data, ScanRequested).event_id)
+    assert asked == {one.causation_id for one in told.values()}
     waiting = "select count(*) from niches where scanned_at is null or next_at < now()"
     assert await database.fetchval(waiting) == 0
 
