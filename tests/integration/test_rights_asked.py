@@ -15,7 +15,7 @@ from contracts.events import ImportRequested, PostRequested
 from contracts.rights import RightsRecord
 from deploy.ask import import_media, post_video
 
-AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ENDS = datetime(2199, 1, 1, tzinfo=UTC)
 SettingsOf = Callable[[str], Settings]
 
 
@@ -60,12 +60,12 @@ async def test_what_is_said_of_rights_is_sent(settings_of: SettingsOf, media: st
         settings,
         media,
         "permission",
-        until=AT,
+        until=ENDS,
         only_for=("derivative",),
         only_on=("youtube",),
         replaces=" A new deal. ",
     )
-    assert (limited.expires_at, limited.uses, limited.platforms) == (AT, ("derivative",), ("youtube",))
+    assert (limited.expires_at, limited.uses, limited.platforms) == (ENDS, ("derivative",), ("youtube",))
     assert limited.replaces == "A new deal."
 
 
