@@ -18,7 +18,6 @@ from nats.errors import TimeoutError as NatsTimeout
 
 from actors import platforms
 from actors.runtime.app import connect
-from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from actors.scanner.niches import Niche, Niches, OpenProposal, normal
 from actors.scanner.sources import caps_of, choose
@@ -28,7 +27,7 @@ from contracts.errors import Reject
 from contracts.events import Destination, ScanCompleted, ScanRequested
 from contracts.flow import OUTSIDE
 from deploy.say import say
-from deploy.system import located, send
+from deploy.system import located, own_database, send
 
 __all__ = ["niches", "scan"]
 
@@ -291,15 +290,8 @@ def _units(seconds: int) -> str:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Niches]:
     """Open the niches of the system that runs, or of DATABASE_URL. Raises: Reject."""
-    url = settings.database_url or located(settings, OUTSIDE.name).database_url
-    assert url is not None
-    try:
-        async with open_database(url, name="niches", max_size=2) as db:
-            yield Niches(db, settings)
-    except DRIVER_ERRORS as error:
-        raise Reject(
-            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
-        ) from error
+    async with own_database(settings, name="niches") as db:
+        yield Niches(db, settings)
 
 
 def _with_niches(data_dir: Path | None, work: Callable[[Niches], Coroutine[Any, Any, T]]) -> T:

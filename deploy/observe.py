@@ -10,12 +10,9 @@ import click
 import msgspec
 
 from actors.ranker.observe import Observed, observe
-from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
-from contracts.errors import Reject
-from contracts.flow import OUTSIDE
 from deploy.say import say
-from deploy.system import located
+from deploy.system import own_database
 
 __all__ = ["observe_file", "observed"]
 
@@ -53,13 +50,6 @@ def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None
 
 async def observed(settings: Settings, history: Path) -> Observed:
     """Store a file in the system that runs or in DATABASE_URL. Raises: Reject."""
-    url = settings.database_url or located(settings, OUTSIDE.name).database_url
-    assert url is not None
-    try:
-        async with open_database(url, max_size=2, name="ettametta-observe") as db:
-            with await asyncio.to_thread(history.open, "rb") as lines:
-                return await observe(db, lines)
-    except DRIVER_ERRORS as error:
-        raise Reject(
-            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
-        ) from error
+    async with own_database(settings, name="ettametta-observe") as db:
+        with await asyncio.to_thread(history.open, "rb") as lines:
+            return await observe(db, lines)

@@ -15,12 +15,9 @@ from msgspec import Struct
 
 from actors.ranker.findings import Pattern, patterns_of, refresh, trends_of
 from actors.ranker.trends import Trend
-from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
-from contracts.errors import Reject
-from contracts.flow import OUTSIDE
 from deploy.say import say
-from deploy.system import located
+from deploy.system import own_database
 
 __all__ = ["Findings", "findings", "patterns", "render"]
 
@@ -56,18 +53,11 @@ async def findings(settings: Settings, niche: str | None = None, *, refresh_at: 
 
     Args: refresh_at: work everything out as of then first; None: read what is there. Raises: Reject.
     """
-    url = settings.database_url or located(settings, OUTSIDE.name).database_url
-    assert url is not None
-    try:
-        async with open_database(url, max_size=2, name="ettametta-patterns") as db:
-            if refresh_at is not None:
-                async with db.transaction() as conn:
-                    await refresh(conn, refresh_at)
-            return Findings(patterns=await patterns_of(db, niche), trends=await trends_of(db, niche))
-    except DRIVER_ERRORS as error:
-        raise Reject(
-            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
-        ) from error
+    async with own_database(settings, name="ettametta-patterns") as db:
+        if refresh_at is not None:
+            async with db.transaction() as conn:
+                await refresh(conn, refresh_at)
+        return Findings(patterns=await patterns_of(db, niche), trends=await trends_of(db, niche))
 
 
 def render(found: Findings, niche: str | None = None) -> str:

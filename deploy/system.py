@@ -12,6 +12,7 @@ import msgspec
 from nats.errors import Error as NatsError
 
 from actors.runtime.app import Bus, connect, open_services
+from actors.runtime.db import DRIVER_ERRORS, Database, open_database
 from actors.runtime.settings import Settings
 from actors.runtime.work import Services
 from contracts.codec import encode, new_event_id, subject_of
@@ -22,7 +23,17 @@ from contracts.ids import CorrelationId
 from deploy.children import Child, Tier, accepts
 from deploy.supervisor import read_state
 
-__all__ = ["actor_child", "gateway_child", "located", "outside", "publish", "sandbox_child", "send", "system_children"]
+__all__ = [
+    "actor_child",
+    "gateway_child",
+    "located",
+    "outside",
+    "own_database",
+    "publish",
+    "sandbox_child",
+    "send",
+    "system_children",
+]
 
 NAMES: Final = (*ACTORS, GATEWAY.name)
 PUBLISH_TIMEOUT_S: Final = 10.0
@@ -120,6 +131,20 @@ def located(settings: Settings, user: str) -> Settings:
         nats_url=settings.nats_url or state.nats_urls.get(user),
         database_url=settings.database_url or state.database_url,
     )
+
+
+@asynccontextmanager
+async def own_database(settings: Settings, *, name: str) -> AsyncIterator[Database]:
+    """Open DATABASE_URL, or the database of the system that runs. name: shown by the server. Raises: Reject."""
+    url = settings.database_url or located(settings, OUTSIDE.name).database_url
+    assert url is not None
+    try:
+        async with open_database(url, max_size=2, name=name) as db:
+            yield db
+    except DRIVER_ERRORS as error:
+        raise Reject(
+            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
+        ) from error
 
 
 @asynccontextmanager

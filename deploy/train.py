@@ -12,12 +12,10 @@ import msgspec
 from actors.ranker.chores import can_learn
 from actors.ranker.model import Report, retire
 from actors.ranker.train import retrain
-from actors.runtime.db import DRIVER_ERRORS, open_database
 from actors.runtime.settings import Settings, load_settings
 from contracts.errors import Reject
-from contracts.flow import OUTSIDE
 from deploy.say import say
-from deploy.system import located
+from deploy.system import own_database
 
 __all__ = ["train", "trained"]
 
@@ -44,16 +42,9 @@ def train(*, retiring: bool, as_json: bool, data_dir: Path | None) -> None:
 
 async def trained(settings: Settings, *, retiring: bool = False) -> Report | None:
     """Train in the system that runs or in DATABASE_URL; None: a model was retired. Raises: Reject."""
-    url = settings.database_url or located(settings, OUTSIDE.name).database_url
-    assert url is not None
     now = datetime.now(UTC)
-    try:
-        async with open_database(url, max_size=2, name="ettametta-train") as db, db.pool.acquire() as conn:
-            if retiring:
-                await retire(conn, at=now)
-                return None
-            return await retrain(conn, now=now)
-    except DRIVER_ERRORS as error:
-        raise Reject(
-            f"the database cannot be used ({error})", mend="start it, correct DATABASE_URL, or run `ettametta migrate`"
-        ) from error
+    async with own_database(settings, name="ettametta-train") as db, db.pool.acquire() as conn:
+        if retiring:
+            await retire(conn, at=now)
+            return None
+        return await retrain(conn, now=now)
