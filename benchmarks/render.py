@@ -60,7 +60,7 @@ from contracts.plan import (
 from contracts.rights import RightsRecord
 
 CRF: Final = 23
-WAYS: Final = ("bare", "bare, PyAV", "engine", "engine, no gate", "smooth", "naive", "MoviePy")
+WAYS: Final = ("bare", "bare, PyAV", "engine", "engine, one worker", "engine, no gate", "smooth", "naive", "MoviePy")
 SAMPLE_EVERY_S: Final = 0.2
 COMPARED_FRAMES: Final = 20
 X264: Final = ("-c:v", "libx264", "-preset", "veryfast", "-crf", str(CRF), "-g", "75")
@@ -321,10 +321,11 @@ class Run(msgspec.Struct):
 def command(way: str, source: Path, seconds: int, folder: Path) -> list[str]:
     """Return the program that makes the video in one way."""
     out = folder / f"{way.replace(', ', '-').replace(' ', '-')}.mp4"
-    if way == "engine":
+    if way in {"engine", "engine, one worker"}:
+        workers = ["--chunks", "1"] if way != "engine" else []
         plan = folder / "plan.json"
         plan.write_bytes(msgspec.json.encode(plan_of(source.absolute(), seconds)))
-        return [sys.executable, "-m", "deploy", "render", str(plan), "-o", str(out)]
+        return [sys.executable, "-m", "deploy", "render", str(plan), "-o", str(out), *workers]
     if way not in {"bare", "smooth"}:
         here = [sys.executable, "-m", "benchmarks.render", "--run", way]
         return [*here, "--source", str(source), "--seconds", str(seconds), str(out)]

@@ -23,25 +23,30 @@ from contracts.ids import (
 )
 from contracts.media import Rendition
 from contracts.plan import Plan
-from contracts.platform import Candidate, Metrics, Privacy
+from contracts.platform import Candidate, PostMetrics, Privacy, Standing
 from contracts.rights import RightsRecord
 
 __all__ = [
     "AccountConnected",
+    "AccountPaused",
     "CandidateFound",
     "CandidateSelected",
     "ChunkRequested",
     "Destination",
     "Event",
+    "ExperimentConcluded",
     "ImportRequested",
     "JoinRequested",
+    "PostChanged",
     "PostMeasured",
+    "PostProgressed",
     "PostPublished",
     "PostRequested",
     "Reason",
     "RenderCompleted",
     "RenderProgressed",
     "RenderRequested",
+    "RevenueRecorded",
     "ScanCompleted",
     "ScanRequested",
     "WorkRejected",
@@ -72,6 +77,19 @@ class Destination(Struct, frozen=True, kw_only=True):
     account_id: Annotated[AccountId | None, Meta(description="Which account; null: the one that is connected.")] = None
     privacy: Annotated[Privacy, Meta(description="Who may see the post.")] = "private"
     publish_at: Annotated[Utc | None, Meta(description="When the post shall be seen, UTC; null: at once.")] = None
+    at_slot: Annotated[
+        bool, Meta(description="At the next free slot of the account's timetable, not before `publish_at`.")
+    ] = False
+    if_late: Annotated[
+        Literal["post", "skip", "ask"] | None,
+        Meta(description="What to do when its time has passed by more than the grace; null: as the settings say."),
+    ] = None
+    paid: Annotated[bool, Meta(description="A third party paid for it: shown as a paid partnership.")] = False
+    own_brand: Annotated[bool, Meta(description="It promotes the poster's own business.")] = False
+    for_children: Annotated[bool, Meta(description="Made for children, in the sense of COPPA.")] = False
+    options: Annotated[
+        dict[str, str], Meta(description="What one platform alone knows, such as `board_id`; docs/publishing.md.")
+    ] = {}
 
 
 class Reason(Struct, frozen=True, kw_only=True):
@@ -223,6 +241,19 @@ class PostRequested(Event, frozen=True, kw_only=True, tag="post.requested"):
     description: Annotated[str, Meta(description="Description of the post, attribution included.")] = ""
     hashtags: Annotated[tuple[str, ...], Meta(description="Hashtags without #.")] = ()
     synthetic: Annotated[bool, Meta(description="Contains a realistic synthetic voice or picture.")] = False
+    thumbnail_key: Annotated[ObjectKey | None, Meta(description="Where its thumbnail is stored; null: none.")] = None
+    subtitles_key: Annotated[ObjectKey | None, Meta(description="Where its .srt or .vtt is stored; null: none.")] = None
+
+
+class PostProgressed(Event, frozen=True, kw_only=True, tag="post.progressed"):
+    """How far an upload is. Sent at most once a second, and at the end; never redelivered."""
+
+    item_id: Annotated[ItemId, Meta(description="The item.")]
+    post_id: Annotated[PostId, Meta(description="The post here.")]
+    platform: Annotated[str, Meta(description="Adapter name.")]
+    sent_bytes: Annotated[int, Meta(description="Bytes handed to the platform so far.", ge=0)]
+    size_bytes: Annotated[int, Meta(description="Size of the file, bytes.", ge=0)]
+    state: Annotated[str, Meta(description="State of the post: uploading, processing.")] = "uploading"
 
 
 class PostPublished(Event, frozen=True, kw_only=True, tag="post.published"):
@@ -249,7 +280,52 @@ class PostMeasured(Event, frozen=True, kw_only=True, tag="post.measured"):
     bucket: Annotated[int, Meta(description="Number of the snapshot in the post's schedule, from 0.", ge=0)]
     measured_at: Annotated[Utc, Meta(description="When the platform answered, UTC.")]
     age_s: Annotated[int, Meta(description="Age of the post then, seconds.", ge=0)]
-    metrics: Annotated[Metrics, Meta(description="The counts; null with a reason where the platform gave none.")]
+    metrics: Annotated[PostMetrics, Meta(description="The counts; null with a reason where the platform gave none.")]
+
+
+class PostChanged(Event, frozen=True, kw_only=True, tag="post.changed"):
+    """A post that stood was found changed: removed, blocked, claimed or made private, and not from here."""
+
+    item_id: Annotated[ItemId, Meta(description="The item.")]
+    post_id: Annotated[PostId, Meta(description="The post here.")]
+    platform: Annotated[str, Meta(description="Adapter name.")]
+    account_id: Annotated[AccountId, Meta(description="The account it was posted to.")]
+    standing: Annotated[Standing, Meta(description="How it stands, as the platform tells.")]
+    seen_at: Annotated[Utc, Meta(description="When that was seen, UTC.")]
+
+
+class RevenueRecorded(Event, frozen=True, kw_only=True, tag="revenue.recorded"):
+    """Money was earned or spent, as a source told."""
+
+    entry_id: Annotated[str, Meta(description="Id of the entry; the same source row always has the same.")]
+    source: Annotated[str, Meta(description="Where the number comes from: youtube, shopify, a CSV mapping, manual.")]
+    item_id: Annotated[ItemId | None, Meta(description="The item it is for; null: not attributed.")] = None
+    post_id: Annotated[PostId | None, Meta(description="The post it is for; null: not attributed.")] = None
+    amount_minor: Annotated[int, Meta(description="Amount in the currency's minor unit; below 0: taken back.")]
+    currency: Annotated[str, Meta(description="ISO 4217 code.", pattern="^[A-Z]{3}$")]
+    earned_on: Annotated[str, Meta(description="The day that it is for, YYYY-MM-DD.")]
+
+
+class ExperimentConcluded(Event, frozen=True, kw_only=True, tag="experiment.concluded"):
+    """An experiment ended by its stopping rule."""
+
+    experiment_id: Annotated[str, Meta(description="The experiment.")]
+    winner: Annotated[str | None, Meta(description="Name of the better variant; null: no difference was found.")] = None
+    effect: Annotated[
+        float | None, Meta(description="Relative difference to the first variant, 0.2 is +20 %; null: not known.")
+    ] = None
+    low: Annotated[float | None, Meta(description="Lower end of its 95 % interval; null: not known.")] = None
+    high: Annotated[float | None, Meta(description="Upper end of its 95 % interval; null: not known.")] = None
+    because: Annotated[str, Meta(description="What the rule saw, in words.")] = ""
+
+
+class AccountPaused(Event, frozen=True, kw_only=True, tag="account.paused"):
+    """Nothing more is posted to an account until a person has done something."""
+
+    account_id: Annotated[AccountId, Meta(description="The account.")]
+    platform: Annotated[str, Meta(description="Adapter name.")]
+    because: Annotated[str, Meta(description="What happened.")]
+    next_action: Annotated[str, Meta(description="What a person can do.")] = ""
 
 
 class AccountConnected(Event, frozen=True, kw_only=True, tag="account.connected"):

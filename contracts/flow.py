@@ -98,13 +98,27 @@ ACTORS: Final[dict[str, Actor]] = {
         ),
         Actor(
             name="publisher",
-            takes=(e.RenderCompleted, e.PostRequested, e.AccountConnected),
-            gives=(e.PostPublished, e.PostRequested, e.WorkRejected),
+            takes=(e.RenderCompleted, e.PostRequested, e.AccountConnected, e.PostChanged),
+            gives=(
+                e.PostProgressed,
+                e.PostPublished,
+                e.PostRequested,
+                e.RenderRequested,
+                e.AccountPaused,
+                e.WorkRejected,
+            ),
         ),
         Actor(
             name="tracker",
             takes=(e.PostPublished,),
-            gives=(e.PostMeasured, e.WorkRejected),
+            gives=(
+                e.PostMeasured,
+                e.PostChanged,
+                e.RevenueRecorded,
+                e.ExperimentConcluded,
+                e.AccountPaused,
+                e.WorkRejected,
+            ),
             batch=16,
         ),
     )

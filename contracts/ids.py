@@ -18,7 +18,7 @@ ItemId = NewType("ItemId", str)
 PlanId = NewType("PlanId", str)
 """SHA-256 of a plan's canonical bytes, hex."""
 PostId = NewType("PostId", str)
-"""Derived from item and platform: one item is posted once to one platform."""
+"""Derived from item, platform and account: one item is posted once to one account."""
 AccountId = NewType("AccountId", str)
 """`platform:id_on_the_platform`."""
 ObjectKey = NewType("ObjectKey", str)
@@ -32,9 +32,9 @@ def derived(*parts: str) -> str:
     return str(uuid.uuid5(NAMESPACE, "\x1f".join(parts)))
 
 
-def post_id(item: ItemId, platform: str) -> PostId:
-    """Return the id of the one post of an item on a platform. It exists before an account does."""
-    return PostId(derived("post", item, platform))
+def post_id(item: ItemId, platform: str, account: AccountId | None = None) -> PostId:
+    """Return the id of the one post of an item to an account; None: to the one that is or will be connected."""
+    return PostId(derived("post", item, platform) if account is None else derived("post", item, platform, account))
 
 
 def item_id(platform: str, platform_id: str) -> ItemId:

@@ -6,14 +6,14 @@ An adapter is one module in `actors/platforms/` that ends in `ADAPTER = ...`; it
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta, Struct
 
 from contracts.clock import Utc
-from contracts.ids import AccountId, ItemId
+from contracts.ids import AccountId, ItemId, ObjectKey
+from contracts.media import Probe
 from contracts.rights import RightsRecord
 
 __all__ = [
@@ -21,19 +21,28 @@ __all__ = [
     "Caps",
     "Discovers",
     "Draft",
+    "Dresses",
+    "Journal",
     "Limits",
+    "Looks",
     "Measures",
     "Metrics",
     "Need",
+    "PostMetrics",
     "Privacy",
     "Publishes",
     "RemotePost",
+    "Revises",
+    "Standing",
+    "TextUnit",
     "Topic",
     "Trends",
     "UploadCheckpoint",
 ]
 
 Privacy = Literal["private", "unlisted", "public"]
+TextUnit = Literal["characters", "utf16", "graphemes", "x"]
+"""How a platform counts text: code points, UTF-16 units, what a reader sees as one character, or X's weights."""
 Count = Annotated[int, Meta(ge=0)]
 
 
@@ -45,6 +54,22 @@ class Metrics(Struct, frozen=True, kw_only=True):
     comments: Annotated[Count | None, Meta(description="Comments, count.")] = None
     shares: Annotated[Count | None, Meta(description="Shares, count.")] = None
     absent: Annotated[dict[str, str], Meta(description="Reason for each field that is null, by field name.")] = {}
+
+
+class PostMetrics(Metrics, frozen=True, kw_only=True):
+    """Counts of an own post: what everybody sees, and what the platform tells its account alone."""
+
+    saves: Annotated[Count | None, Meta(description="Saves or bookmarks, count.")] = None
+    reach: Annotated[Count | None, Meta(description="Different people who saw it, count.")] = None
+    impressions: Annotated[Count | None, Meta(description="Times it was shown, count.")] = None
+    clicks: Annotated[Count | None, Meta(description="Clicks that led away from the post, count.")] = None
+    followers: Annotated[int | None, Meta(description="Followers that it brought, less those it lost, count.")] = None
+    watched_us: Annotated[Count | None, Meta(description="Time watched by all together, microseconds.")] = None
+    average_watched_us: Annotated[Count | None, Meta(description="Time watched per view, microseconds.")] = None
+    retention: Annotated[
+        tuple[tuple[float, float], ...] | None,
+        Meta(description="Part of the video (0..1) and part of its views still there; only where it is given."),
+    ] = None
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -120,6 +145,12 @@ class Caps(Struct, frozen=True, kw_only=True):
     sees: Annotated[str, Meta(description="What discovery sees, in a few words; empty: nothing.")] = ""
     costs: Annotated[str, Meta(description="What discovery costs of which quota, in a few words.")] = ""
     cannot: Annotated[str, Meta(description="Why it cannot discover (more), in a sentence; empty: it can.")] = ""
+    schedules: Annotated[bool, Meta(description="Keeps a post until its time by itself.")] = False
+    hides: Annotated[tuple[Privacy, ...], Meta(description="Privacies it can give a post.")] = ("public",)
+    looks: Annotated[bool, Meta(description="Tells what became of a post: removed, blocked, made private.")] = False
+    dresses: Annotated[bool, Meta(description="Takes a thumbnail or subtitles for a post that stands.")] = False
+    revises: Annotated[bool, Meta(description="Changes the words of a post that stands.")] = False
+    posting: Annotated[str, Meta(description="What posting needs and cannot, in a few words.")] = ""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -130,6 +161,26 @@ class Limits(Struct, frozen=True, kw_only=True):
     tags_chars: Annotated[int | None, Meta(description="All tags together, characters.")] = None
     max_bytes: Annotated[int | None, Meta(description="Largest file, bytes.")] = None
     max_duration_us: Annotated[int | None, Meta(description="Longest video, microseconds.")] = None
+    min_bytes: Annotated[int | None, Meta(description="Smallest file, bytes.")] = None
+    min_duration_us: Annotated[int | None, Meta(description="Shortest video, microseconds.")] = None
+    caption: Annotated[int | None, Meta(description="Longest text where there is one text alone, in `unit`.")] = None
+    unit: Annotated[TextUnit, Meta(description="How `caption` is counted.")] = "characters"
+    link_weight: Annotated[int | None, Meta(description="What any link counts in `caption`; null: its own length.")] = (
+        None
+    )
+    max_hashtags: Annotated[int | None, Meta(description="Most hashtags.")] = None
+    containers: Annotated[tuple[str, ...], Meta(description="Containers taken, as FFmpeg names them; empty: any.")] = ()
+    video_codecs: Annotated[tuple[str, ...], Meta(description="Video codecs taken; empty: any.")] = ()
+    audio_codecs: Annotated[tuple[str, ...], Meta(description="Audio codecs taken; empty: any.")] = ()
+    min_fps: Annotated[float | None, Meta(description="Least frame rate, frames per second.")] = None
+    max_fps: Annotated[float | None, Meta(description="Highest frame rate, frames per second.")] = None
+    min_side_px: Annotated[int | None, Meta(description="Least width and height, px.")] = None
+    max_width_px: Annotated[int | None, Meta(description="Greatest width, px.")] = None
+    max_height_px: Annotated[int | None, Meta(description="Greatest height, px.")] = None
+    min_aspect: Annotated[float | None, Meta(description="Least width / height.")] = None
+    max_aspect: Annotated[float | None, Meta(description="Greatest width / height.")] = None
+    max_bits_per_s: Annotated[int | None, Meta(description="Highest rate of the whole file, bits per second.")] = None
+    posts_per_day: Annotated[int | None, Meta(description="Most posts of one account in 24 hours by its rules.")] = None
     page_size: Annotated[int | None, Meta(description="Most results in one answer.")] = None
 
 
@@ -145,15 +196,42 @@ class Draft(Struct, frozen=True, kw_only=True):
     privacy: Annotated[Privacy, Meta(description="Who may see it.")] = "private"
     publish_at: Annotated[Utc | None, Meta(description="When the platform shall show it, UTC; null: at once.")] = None
     synthetic: Annotated[bool, Meta(description="Contains realistic synthetic media.")] = False
+    caption: Annotated[
+        str,
+        Meta(description="Title, description and hashtags as one text that fits; what a platform with one text gets."),
+    ] = ""
+    probe: Annotated[
+        Probe | None, Meta(description="What decoding showed of the file; null: it was not looked at.")
+    ] = None
+    paid: Annotated[bool, Meta(description="A third party paid for it: shown as a paid partnership.")] = False
+    own_brand: Annotated[bool, Meta(description="It promotes the poster's own business.")] = False
+    for_children: Annotated[bool, Meta(description="Made for children, in the sense of COPPA.")] = False
+    language: Annotated[str | None, Meta(description="Language of the texts as a BCP 47 tag; null: not known.")] = None
+    thumbnail: Annotated[ObjectKey | None, Meta(description="Where its thumbnail is stored; null: none.")] = None
+    subtitles: Annotated[ObjectKey | None, Meta(description="Where its .srt or .vtt is stored; null: none.")] = None
+    media_address: Annotated[
+        str | None,
+        Meta(
+            description="Public address of the file, for platforms that fetch it. A secret while it works; null: none."
+        ),
+    ] = None
+    options: Annotated[
+        dict[str, str], Meta(description="What one platform alone knows, such as `board_id`; docs/publishing.md.")
+    ] = {}
 
 
 class UploadCheckpoint(Struct, frozen=True, kw_only=True):
-    """Where an upload stands; stored before the bytes that it speaks of are sent. Holds a secret address."""
+    """Where an upload stands; stored before the request that it speaks of is sent. Holds a secret address."""
 
     session_url: Annotated[
-        str, Meta(description="The platform's upload session. A secret: stored encrypted, never logged.")
-    ]
+        str, Meta(description="The platform's upload session; empty: it has none. A secret: stored encrypted.")
+    ] = ""
     confirmed_bytes: Annotated[int, Meta(description="Bytes that the platform said it has.", ge=0)] = 0
+    step: Annotated[str, Meta(description="How far it is, in the adapter's own words.")] = ""
+    ids: Annotated[
+        dict[str, str], Meta(description="Ids that the platform gave on the way, by the adapter's names.")
+    ] = {}
+    opened_at: Annotated[Utc | None, Meta(description="When the session was opened, UTC.")] = None
 
 
 class RemotePost(Struct, frozen=True, kw_only=True):
@@ -187,36 +265,104 @@ class Trends(Protocol):
         ...
 
 
+class Journal(Protocol):
+    """What a publishing adapter tells before each request that a crash may cut, and what was told before."""
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether a request was sent, now or in an earlier run, that may have made the post."""
+        ...
+
+    async def sending(self, end: int) -> None:
+        """Byte `end - 1` of the file is about to be sent."""
+        ...
+
+    async def keep(self, checkpoint: UploadCheckpoint) -> None:
+        """Store how far the upload is: the next run goes on from here."""
+        ...
+
+    async def committing(self) -> None:
+        """The next request may make the post; its answer may be lost."""
+        ...
+
+    async def refused(self) -> None:
+        """The platform answered for certain that the last `committing` made no post."""
+        ...
+
+
 class Publishes(Protocol):
     """The part of an adapter that publishes one post, in steps that a crash may cut anywhere."""
 
     async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
-        """Open an upload session. The caller stores the checkpoint before a byte is sent."""
-        ...
+        """Open an upload; no post can come of that alone. The caller stores the checkpoint before a byte is sent.
 
-    async def send(
-        self,
-        account: AccountId,
-        checkpoint: UploadCheckpoint,
-        file: Path,
-        *,
-        on_progress: Callable[[int], Awaitable[None]],
-    ) -> RemotePost:
-        """Ask how much is there, send the rest, return the post.
-
-        Raises: Retry (the same session goes on later), RateLimited, AuthExpired, Reject,
-        Unconfirmed (the session is gone: ask `find` before opening another).
+        Raises: Reject (the draft or the account), RateLimited, AuthExpired, Retry.
         """
         ...
 
-    async def find(self, account: AccountId, marker: str) -> RemotePost | None:
-        """Look for an own post that carries `marker`; None: there is none."""
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Go on from the checkpoint until the platform has the post. Asks before it sends again what may be there.
+
+        Raises: Snooze (the platform works on it: the same checkpoint goes on later), Retry, RateLimited, AuthExpired,
+        Reject, Unconfirmed (the session is gone, or `journal.may_exist` and it cannot tell: `find` comes next).
+        """
+        ...
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Look for the post by what the checkpoint knows, or among the account's own; None: it is not there.
+
+        Raises: Unconfirmed where the platform gives no way to tell.
+        """
+        ...
+
+
+class Dresses(Protocol):
+    """The part of an adapter that adds to a post that stands. Done again, it changes nothing."""
+
+    async def dress(
+        self, account: AccountId, draft: Draft, post: RemotePost, *, thumbnail: Path | None, subtitles: Path | None
+    ) -> str:
+        """Set the thumbnail and the subtitles; return what the platform did not take and why, empty: nothing.
+
+        Raises: Retry, RateLimited, AuthExpired.
+        """
+        ...
+
+
+class Revises(Protocol):
+    """The part of an adapter that changes the words of a post that stands. Done again, it changes nothing."""
+
+    async def revise(
+        self, account: AccountId, platform_post_id: str, *, title: str | None, description: str | None
+    ) -> None:
+        """Set the title and the description; None: it stays. Raises: Reject, Retry, RateLimited, AuthExpired."""
         ...
 
 
 class Measures(Protocol):
     """The part of an adapter that measures posts."""
 
-    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Metrics]:
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
         """Return the counts by post id. A post that the platform no longer shows is not in the answer."""
+        ...
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What became of a post, as the platform tells."""
+
+    state: Annotated[
+        Literal["stands", "processing", "private", "removed", "blocked", "claimed", "unknown"],
+        Meta(description="unknown: the platform does not tell."),
+    ]
+    because: Annotated[str, Meta(description="The platform's own words; empty: none.")] = ""
+    privacy: Annotated[str | None, Meta(description="Who may see it, in the platform's words; null: not told.")] = None
+
+
+class Looks(Protocol):
+    """The part of an adapter that tells what became of posts."""
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands. One that the platform no longer knows is `removed`."""
         ...

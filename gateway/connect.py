@@ -61,7 +61,7 @@ def connectors() -> dict[str, Connector]:
 def credentials_missing(client: OAuthClient, services: Services) -> tuple[str, ...]:
     """Return the names of the settings that are needed and not set."""
     names = (client.client_id_setting, client.client_secret_setting)
-    return tuple(name.upper() for name in names if not getattr(services.settings, name))
+    return tuple(name.upper() for name in names if not services.settings.option(name))
 
 
 def redirect_uri(services: Services, name: str) -> str:

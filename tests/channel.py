@@ -19,6 +19,7 @@ import pytest
 from msgspec import Struct
 from yarl import URL
 
+from actors import platforms
 from actors.platforms import _google_upload, youtube
 from actors.publisher import handle as publisher_handle
 from actors.publisher.app import APP as PUBLISHER
@@ -39,7 +40,7 @@ from contracts.codec import encode, new_event_id
 from contracts.events import Event
 from contracts.flow import PARTIES, consumers_of
 from contracts.ids import AccountId, CorrelationId, ObjectKey
-from deploy.sandbox import SandboxSettings, running
+from deploy.sandbox import SandboxSettings, api_urls, credentials, running
 
 __all__ = ["Channel", "HandClock", "Killed", "connected_channel", "kill_at", "stamped"]
 
@@ -132,6 +133,30 @@ class Channel(Struct):
         await self.services.tokens.store(name, "youtube", "Sandbox channel", tokens)
         return name
 
+    async def connect_to(
+        self, platform: str, *, account: str = "creator", life_s: int = 7200, kept: dict[str, str] | None = None
+    ) -> AccountId:
+        """Connect an account of any imitated platform as the gateway does; its id there is `account`."""
+        client = getattr(platforms.module(platform), "OAUTH", None)
+        scopes = () if client is None else client.scopes
+        granted = await self.ask(
+            "POST", f"/sandbox/people/{platform}/grant", {"account": account, "scopes": list(scopes)}
+        )
+        name = AccountId(f"{platform}:{account}")
+        tokens = TokenSet(
+            access_token=granted["access"],
+            refresh_token=granted["refresh"],
+            expires_at=self.clock.now() + timedelta(seconds=life_s),
+            scopes=scopes,
+            kept=kept or {},
+        )
+        await self.services.tokens.store(name, platform, account, tokens)
+        return name
+
+    async def posted(self, platform: str) -> list[Any]:
+        """Return what stands on an imitated platform."""
+        return [one for one in await self.ask("GET", "/sandbox/posted") if one["platform"] == platform]
+
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         answer = await self.services.http.request(method, str(self.sandbox.join(URL(path))), json=body)
         assert answer.status < 300, answer.text
@@ -206,13 +231,13 @@ async def connected_channel(
         address = await stack.enter_async_context(
             running(folder / "sandbox", settings=known, clock=lambda: clock.now().timestamp())
         )
-        names = ("youtube", "google_oauth", "google_accounts", "youtube_www")
         settings = Settings(
             data_dir=folder / "data",
             media_url=str(folder / "media"),
             google_client_id=known.client_id,
             google_client_secret=known.client_secret,
-            api_urls=dict.fromkeys(names, str(address).rstrip("/")),
+            api_urls=api_urls(str(address)),
+            options=credentials(),
         )
         http = await stack.enter_async_context(Http(settings.user_agent, clock))
         objects = await stack.enter_async_context(open_objects(settings))

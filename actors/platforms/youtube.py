@@ -40,7 +40,18 @@ from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
 from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
-from contracts.platform import Candidate, Caps, Discovers, Draft, Limits, Metrics, Need, RemotePost, UploadCheckpoint
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Discovers,
+    Draft,
+    Journal,
+    Limits,
+    Need,
+    PostMetrics,
+    RemotePost,
+    UploadCheckpoint,
+)
 
 __all__ = [
     "ADAPTER",
@@ -123,16 +134,16 @@ def parse_post(video: Any, *, watch_url: str = WATCH_URL) -> RemotePost:
     )
 
 
-def parse_metrics(video: Any) -> Metrics:
+def parse_metrics(video: Any) -> PostMetrics:
     """Read `statistics`; a counter that is absent is null, with the reason."""
     told = (video.get("statistics") if isinstance(video, dict) else None) or {}
-    counts = {
+    counts: dict[str, Any] = {
         "views": _count(told.get("viewCount")),
         "likes": _count(told.get("likeCount")),
         "comments": _count(told.get("commentCount")),
         "shares": None,
     }
-    return Metrics(**counts, absent={name: ABSENT[name] for name, count in counts.items() if count is None})
+    return PostMetrics(**counts, absent={name: ABSENT[name] for name, count in counts.items() if count is None})
 
 
 def parse_channel(answer: Any) -> tuple[Identity, str | None]:
@@ -239,14 +250,13 @@ class YouTube:
     async def send(
         self,
         account: AccountId,
+        draft: Draft,  # noqa: ARG002 - the shape of an adapter
         checkpoint: UploadCheckpoint,
         file: Path,
-        *,
-        on_progress: Callable[[int], Awaitable[None]],
+        journal: Journal,
     ) -> RemotePost:
-        """Ask how much is there, send the rest, return the video.
+        """Ask how much is there, send the rest, return the video. The last byte is what makes it.
 
-        `on_progress(n)` is awaited before byte n - 1 is sent: with the file's size before the upload can complete.
         Raises: Retry (the same session goes on later), RateLimited, AuthExpired, Reject,
         Unconfirmed (the session is gone: ask `find` before opening another).
         """
@@ -270,14 +280,19 @@ class YouTube:
 
             return await self._authorised(account, once)
 
+        async def on_progress(end: int) -> None:
+            await journal.sending(end)
+            if end >= size_bytes:
+                await journal.committing()
+
         answer = await send_rest(
             put, file, size_bytes=size_bytes, chunk_bytes=self.chunk_bytes, on_progress=on_progress
         )
         raise_for_answer(answer, what="sending the video", now=self._clock.now())
         return parse_post(answer.json(), watch_url=self._watch_url)
 
-    async def find(self, account: AccountId, marker: str) -> RemotePost | None:
-        """Look through own uploads, newest first, for the tag `marker`; None: no listed video has it.
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:  # noqa: ARG002 - the shape of an adapter
+        """Look through own uploads, newest first, for the marker among the tags; None: no listed video has it.
 
         Costs one unit, and two for every 50 videos. Raises: Unconfirmed if the list is too long to read to its end.
         """
@@ -290,7 +305,7 @@ class YouTube:
             listed = await self._get(account, "playlistItems", page, missing_ok=True)
             ids = [item["contentDetails"]["videoId"] for item in listed.get("items", [])]
             for video in await self._videos(account, ids, "snippet,status"):
-                if marker in ((video.get("snippet") or {}).get("tags") or ()):
+                if draft.marker in ((video.get("snippet") or {}).get("tags") or ()):
                     return parse_post(video, watch_url=self._watch_url)
             if not listed.get("nextPageToken"):
                 return None
@@ -299,7 +314,7 @@ class YouTube:
             f"the channel has more than {FIND_PAGES * PAGE_SIZE} uploads and none of the newest is the one sought"
         )
 
-    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Metrics]:
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
         """Return the counts by video id. A video that YouTube does not show is not in the answer."""
         return {
             video["id"]: parse_metrics(video)

@@ -14,6 +14,7 @@ import msgspec
 
 from actors import platforms
 from actors.publisher.draft import as_request, make_draft, privacy_note
+from actors.publisher.journal import SessionJournal
 from actors.publisher.posts import Post, Posts, Q, Session
 from actors.runtime.db import into
 from actors.runtime.killpoint import reach
@@ -29,7 +30,6 @@ from contracts.rights import RightsRecord, may_all, outlet_of, uses_of, works_in
 
 __all__ = ["handle"]
 
-PROGRESS_EVERY: Final = timedelta(seconds=1)
 FIRST_ASK: Final = timedelta(seconds=15)
 LISTING_DELAY: Final = timedelta(minutes=10)
 """How long a finished upload may take to appear among the own uploads before a person is told."""
@@ -122,7 +122,7 @@ class _Posting:
 
     async def run(self, post: Post) -> None:
         reach("publisher.intent_stored")
-        if post.session is None or not self._posts.open(post.session).whole_sent:
+        if post.session is None or not self._posts.open(post.session).may_exist:
             self._check_rights()
         post, account = await self._posts.claim(self._request, post)
         if account is None:
@@ -150,6 +150,7 @@ class _Posting:
         else:
             checkpoint = await self._adapter.open_session(account, post.draft, size_bytes=post.size_bytes)
             reach("publisher.session_opened")
+            checkpoint = msgspec.structs.replace(checkpoint, opened_at=checkpoint.opened_at or self._work.now)
             session = Session(checkpoint=checkpoint)
             await self._posts.store_session(session)
             reach("publisher.session_stored")
@@ -159,35 +160,21 @@ class _Posting:
         return remote
 
     async def _send(self, post: Post, account: AccountId, session: Session, file: Path) -> RemotePost:
-        sent_to: list[int] = []
-        noted_at = self._work.now
-
-        async def on_progress(end: int) -> None:
-            nonlocal session, noted_at
-            before, whole = session, session.whole_sent or end >= post.size_bytes
-            session = msgspec.structs.replace(
-                session,
-                checkpoint=msgspec.structs.replace(session.checkpoint, confirmed_bytes=sent_to[-1] if sent_to else 0),
-                whole_sent=whole,
-                refused_at=None,
-            )
-            sent_to.append(end)
-            urgent = (before.whole_sent, before.refused_at) != (session.whole_sent, session.refused_at)
-            if urgent or self._work.now - noted_at >= PROGRESS_EVERY:
-                noted_at = self._work.now
-                await self._posts.update_session(session)
-
+        journal = SessionJournal(self._posts, session, self._services.clock)
         try:
-            return await self._adapter.send(account, session.checkpoint, file, on_progress=on_progress)
+            return await self._adapter.send(account, post.draft, session.checkpoint, file, journal)
+        except Snooze as waits:
+            await self._posts.set_state("processing", because=str(waits), next_action="none: it goes on by itself")
+            raise
         except Unconfirmed as gone:
-            return await self._reconcile(post, account, session, gone.what)
+            return await self._reconcile(post, account, journal.session, gone.what)
         except Reject as error:
             if session.refused_at is not None:  # a person had it tried again, and the session is still of no use
-                return await self._reconcile(post, account, session, f"the upload was refused ({error.reason})")
-            await self._posts.update_session(msgspec.structs.replace(session, refused_at=self._work.now))
+                return await self._reconcile(post, account, journal.session, f"the upload was refused ({error.reason})")
+            await self._posts.update_session(msgspec.structs.replace(journal.session, refused_at=self._work.now))
             raise
         except Retry as error:
-            if len(sent_to) > 1:  # bytes were confirmed on the way: that is progress, not a failed attempt
+            if journal.steps > 1:  # something was confirmed on the way: that is progress, not a failed attempt
                 await self._posts.explain(str(error), next_action="none: it goes on by itself")
                 raise Snooze(str(error), delay_s=error.delay_s or 1.0) from error
             raise
@@ -205,12 +192,12 @@ class _Posting:
         since = now - (session.refused_at or now)
         why = "no listed video carries its marker"
         try:
-            found = await self._adapter.find(account, post.draft.marker)
+            found = await self._adapter.find(account, post.draft, session.checkpoint)
         except Unconfirmed as unclear:
             found, why = None, unclear.what
         if found is not None:
             return found
-        if not session.whole_sent or (session.told and since >= CERTAIN_AFTER):
+        if not session.may_exist or (session.told and since >= CERTAIN_AFTER):
             await self._posts.drop_session(f"{refused}, and it made no video")
             raise Retry(f"{refused}, and it made no video: a new upload begins", delay_s=1.0)
         text = f"{refused} after the last byte was sent, and {why}"

@@ -47,8 +47,8 @@ class Session(Struct, frozen=True, kw_only=True):
     """An upload session and what is known of it; stored encrypted, because its address is a secret."""
 
     checkpoint: UploadCheckpoint
-    whole_sent: bool = False
-    """The request with the last byte may have left: a video may exist."""
+    may_exist: bool = False
+    """A request that may have made the post has left, or may have: it may exist."""
     refused_at: Utc | None = None
     """When the platform said that the session takes no more bytes; bytes that it takes after all undo that."""
     told: bool = False

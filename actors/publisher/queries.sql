@@ -4,7 +4,7 @@
 insert into posts (post_id, item_id, platform, state, draft, object_key, size_bytes, correlation_id, request, intent_at,
                    updated_at)
 values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $9)
-on conflict (item_id, platform) do nothing;
+on conflict (post_id) do nothing;
 
 -- name: lock_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes, session,
@@ -15,12 +15,12 @@ for update;
 -- name: renew_intent :exec  A new request for a post of which nothing was sent
 update posts
 set draft = $2, object_key = $3, size_bytes = $4, correlation_id = $5, request = $6, updated_at = $7
-where post_id = $1 and session is null and state in ('waiting', 'claimed', 'failed');
+where post_id = $1 and session is null and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed');
 
 -- name: claim :exec
 update posts
 set account_id = $2, because = '', next_action = '', updated_at = $3,
-    state = case when session is null then 'claimed' when state = 'unconfirmed' then state else 'uploading' end
+    state = case when session is null then 'claimed' when state in ('unconfirmed', 'processing') then state else 'uploading' end
 where post_id = $1;
 
 -- name: store_session :exec  Before a byte is sent
@@ -69,3 +69,14 @@ select plan from renditions where rendition ->> 'sha256' = $1 order by started_a
 
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;
+
+-- name: set_removed :exec
+update posts set state = 'removed', because = $2, next_action = '', updated_at = $3
+where post_id = $1 and state = 'published';
+
+-- name: note_standing :exec
+update posts set because = $2, updated_at = $3 where post_id = $1 and state = 'published';
+
+-- name: pause_account :val  True: it was not paused before
+update accounts set paused_at = $3, paused_because = $2 where account_id = $1 and paused_at is null
+returning true;

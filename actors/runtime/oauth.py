@@ -6,7 +6,7 @@ Sources: RFC 6749 (flow), RFC 7636 (PKCE), RFC 7009 (revocation), authlib 1.9 cl
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -17,6 +17,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # t
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped] # it ships no types
 from msgspec import Struct
 
+from actors.runtime.http import Http
 from actors.runtime.settings import Settings
 from contracts.clock import Utc
 from contracts.errors import EttamettaError, Reject, Retry
@@ -26,6 +27,8 @@ __all__ = [
     "GrantGone",
     "Identity",
     "OAuthClient",
+    "Prolong",
+    "SignIn",
     "TokenSet",
     "authorize",
     "exchange",
@@ -45,7 +48,10 @@ class OAuthClient(Struct, frozen=True, kw_only=True):
     """How one platform does OAuth.
 
     name: in addresses of the gateway (`/connect/NAME`); *_api: names of base-address settings with their defaults;
-    client_*_setting: names of the settings that hold the credentials.
+    client_*_setting: names of the settings (fields or options) that hold the credentials; client_id_field: what the
+    platform calls `client_id`; authentication: how the token endpoint is told who asks; pkce "hex": TikTok's
+    SHA-256 in hexadecimal digits; prolong: how a short-lived token becomes a long-lived one after the exchange, and
+    how that is renewed where there is no refresh token.
     """
 
     name: str
@@ -59,7 +65,40 @@ class OAuthClient(Struct, frozen=True, kw_only=True):
     client_secret_setting: str
     scopes: tuple[str, ...]
     authorize_params: dict[str, str] = {}
-    pkce: Literal["S256", "none"] = "S256"
+    pkce: Literal["S256", "hex", "none"] = "S256"
+    client_id_field: str = "client_id"
+    scope_separator: str = " "
+    authentication: Literal["post", "basic"] = "post"
+    prolong: Prolong | None = None
+
+
+class Prolong(Struct, frozen=True, kw_only=True):
+    """Long-lived tokens of Meta's kind: a GET with the token instead of a refresh token.
+
+    *_path: below the client's token_api; token_field: name of the parameter with the token; renew_*: None: what is
+    long-lived cannot be renewed, a person connects again before it ends.
+    """
+
+    path: str
+    grant: str
+    token_field: str = "access_token"  # noqa: S105 - the name of a parameter
+    renew_path: str | None = None
+    renew_grant: str | None = None
+
+
+class SignIn(Struct, frozen=True, kw_only=True):
+    """How an account is connected by what a person types into a form of ours, where a platform has no OAuth for it.
+
+    fields: (name, label, whether it is secret). begin: makes the identity and the tokens of what was typed; renew:
+    new tokens from old ones; end: withdraws them, None: the platform has no way. They raise GrantGone, Reject, Retry.
+    """
+
+    name: str
+    title: str
+    fields: tuple[tuple[str, str, bool], ...]
+    begin: Callable[[Http, Settings, dict[str, str], datetime], Awaitable[tuple[Identity, TokenSet]]]
+    renew: Callable[[Http, Settings, TokenSet, datetime], Awaitable[TokenSet]]
+    end: Callable[[Http, Settings, TokenSet], Awaitable[None]] | None = None
 
 
 class TokenSet(Struct, frozen=True, kw_only=True):
@@ -69,6 +108,8 @@ class TokenSet(Struct, frozen=True, kw_only=True):
     refresh_token: str | None
     expires_at: Utc
     scopes: tuple[str, ...] = ()
+    kept: dict[str, str] = {}
+    """What else is needed with them, such as a server's address or the client that a server registered."""
 
     def __repr__(self) -> str:
         return f"TokenSet(expires_at={self.expires_at:%Y-%m-%dT%H:%M:%SZ}, scopes={self.scopes})"
@@ -83,10 +124,13 @@ class Authorisation(Struct, frozen=True, kw_only=True):
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Who gave the permission, as the platform tells."""
+    """Who gave the permission, as the platform tells. tokens: its own, where one permission opens several accounts."""
 
     account_id: str
     title: str
+    tokens: TokenSet | None = None
+    url: str | None = None
+    picture_url: str | None = None
 
 
 class GrantGone(EttamettaError):
@@ -101,7 +145,7 @@ def authorize(client: OAuthClient, settings: Settings, *, redirect_uri: str) -> 
         client_id=client_id,
         scope=" ".join(client.scopes),
         redirect_uri=redirect_uri,
-        code_challenge_method=client.pkce if client.pkce != "none" else None,
+        code_challenge_method="S256" if client.pkce == "S256" else None,
     )
     verifier = generate_token(VERIFIER_CHARS)
     url, state = session.create_authorization_url(
@@ -176,8 +220,8 @@ def _with_refresh(tokens: TokenSet, refresh_token: str) -> TokenSet:
 
 
 def _credentials(client: OAuthClient, settings: Settings) -> tuple[str, str]:
-    client_id = getattr(settings, client.client_id_setting)
-    secret = getattr(settings, client.client_secret_setting)
+    client_id = settings.option(client.client_id_setting)
+    secret = settings.option(client.client_secret_setting)
     if not client_id or not secret:
         names = f"{client.client_id_setting.upper()} and {client.client_secret_setting.upper()}"
         raise Reject(f"{client.title} cannot be used: {names} are not set", mend=f"Set {names}")

@@ -21,7 +21,7 @@ from contracts.clock import Utc
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry
 from contracts.events import PostMeasured
 from contracts.ids import AccountId, CorrelationId, ItemId, PostId
-from contracts.platform import Measures, Metrics
+from contracts.platform import Measures, PostMetrics
 
 __all__ = ["BATCH", "measure_due", "nothing_known"]
 
@@ -45,9 +45,9 @@ class Due(Struct, frozen=True, kw_only=True):
     correlation_id: CorrelationId
 
 
-def nothing_known(because: str) -> Metrics:
+def nothing_known(because: str) -> PostMetrics:
     """Return counts that are all null, for one reason."""
-    return Metrics(absent=dict.fromkeys(_FIELDS, because))
+    return PostMetrics(absent=dict.fromkeys(_FIELDS, because))
 
 
 async def measure_due(services: Services) -> None:
@@ -85,7 +85,7 @@ async def _measure_batch(services: Services, adapter: Measures, account: Account
         return len(due) == BATCH
 
 
-async def _store(services: Services, post: Due, metrics: Metrics, measured_at: datetime) -> None:
+async def _store(services: Services, post: Due, metrics: PostMetrics, measured_at: datetime) -> None:
     age_s = max(0, int((measured_at - post.published_at).total_seconds()))
     async with services.unit(
         seed=f"{post.post_id}/{post.bucket}", correlation_id=post.correlation_id, causation_id=None

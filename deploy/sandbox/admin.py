@@ -20,6 +20,7 @@ from deploy.sandbox.faults import Switchboard, known_kinds, parse_fault
 from deploy.sandbox.google_oauth import SCOPE_TITLES, GoogleOauth
 from deploy.sandbox.groq import Chat, Sound
 from deploy.sandbox.internet_archive import InternetArchive
+from deploy.sandbox.posted import People, Posted
 from deploy.sandbox.samples import seed_samples
 from deploy.sandbox.settings import changed
 from deploy.sandbox.wikimedia_commons import CommonsFile, WikimediaCommons
@@ -76,9 +77,39 @@ class Admin:
         router.add_patch("/sandbox/settings", self._settings)
         router.add_post("/sandbox/clock", self._clock)
         router.add_post("/sandbox/oauth/grant", self._grant)
+        router.add_post("/sandbox/people/{platform}/grant", self._grant_at)
+        router.add_post("/sandbox/people/{platform}/expire", self._expire_at)
+        router.add_post("/sandbox/people/{platform}/posts/{id}", self._change_post)
+        router.add_get("/sandbox/posted", self._posted)
         router.add_get("/sandbox/page.css", _page_file("page.css", "text/css"))
         router.add_get("/sandbox/page.js", _page_file("page.js", "text/javascript"))
         router.add_get("/sandbox/channel.svg", _channel_picture)
+
+    # --- people of any platform
+
+    async def _grant_at(self, request: web.Request) -> web.Response:
+        """Give tokens as after a consent page: {"account", "scopes"}."""
+        asked = await request.json()
+        people = People(self._sandbox, request.match_info["platform"])
+        grant = people.grant(str(asked.get("account", "creator")), tuple(asked.get("scopes", ())))
+        return web.json_response(msgspec.to_builtins(grant))
+
+    async def _expire_at(self, request: web.Request) -> web.Response:
+        People(self._sandbox, request.match_info["platform"]).expire()
+        return web.Response(status=204)
+
+    async def _change_post(self, request: web.Request) -> web.Response:
+        """Change a post as the platform's own people would: {"state": "removed", "because": "..."}."""
+        people = People(self._sandbox, request.match_info["platform"])
+        post = people.post(request.match_info["id"])
+        if post is None:
+            raise web.HTTPNotFound(text="no such post")
+        post = msgspec.convert({**msgspec.to_builtins(post), **await request.json()}, Posted)
+        people.put(post)
+        return web.json_response(msgspec.to_builtins(post))
+
+    async def _posted(self, request: web.Request) -> web.Response:  # noqa: ARG002 - the shape of a handler
+        return web.json_response([msgspec.to_builtins(post) for post in self._store.all(Posted)])
 
     # --- what is there
 

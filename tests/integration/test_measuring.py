@@ -18,6 +18,7 @@ from contracts.events import PostPublished
 from contracts.ids import AccountId, ItemId, PostId
 from contracts.platform import Draft
 from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
+from tests.journal import Notes
 
 
 @pytest.fixture
@@ -64,11 +65,7 @@ async def upload(channel: Channel, account: AccountId, folder: Path) -> str:
     adapter = youtube.YouTube(services.means)
     draft = Draft(marker="ett1", title="T", description="", privacy="public")
     checkpoint = await adapter.open_session(account, draft, size_bytes=500)
-
-    async def on_progress(_: int) -> None:
-        """Nothing to note."""
-
-    return (await adapter.send(account, checkpoint, file, on_progress=on_progress)).platform_post_id
+    return (await adapter.send(account, draft, checkpoint, file, Notes())).platform_post_id
 
 
 async def test_a_post_is_measured_at_once_and_then_on_schedule(channel: Channel, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from contracts.ids import EventId, ItemId
 from contracts.platform import Draft, UploadCheckpoint
 from contracts.rights import RightsRecord
 from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
+from tests.journal import Notes
 
 CHUNKS = 5
 VIDEO = bytes(range(256)) * (CHUNK_UNIT_BYTES // 256 * (CHUNKS - 1)) + b"the end"
@@ -534,7 +535,7 @@ async def test_memory_stays_flat(channel: Channel, tmp_path: Path, monkeypatch: 
 
     tracemalloc.start()
     try:
-        await adapter.send(account, checkpoint, file, on_progress=on_progress)
+        await adapter.send(account, draft, checkpoint, file, Notes(on_sending=on_progress))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -549,13 +550,14 @@ async def test_a_session_elsewhere_is_not_trusted(channel: Channel, tmp_path: Pa
     adapter = youtube.YouTube(services.means)
     file = tmp_path / "video.mp4"
     file.write_bytes(b"x")
+    draft = Draft(marker="ett1", title="Elsewhere", description="")
 
     async def on_progress(_: int) -> None:
         raise AssertionError("bytes were about to be sent")
 
     for place in ("https://example.org/upload", "http://www.googleapis.com/upload", "https://evilgoogleapis.com/u"):
         with pytest.raises(Retry, match="usable address"):
-            await adapter.send(account, UploadCheckpoint(session_url=place), file, on_progress=on_progress)
+            await adapter.send(account, draft, UploadCheckpoint(session_url=place), file, Notes(on_sending=on_progress))
 
 
 async def test_a_platform_that_takes_no_posts_is_named(channel: Channel) -> None:

@@ -25,7 +25,7 @@ from contracts.flow import ACTORS, PARTIES, consumers_of
 from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId
 from contracts.media import Rational, Rendition
 from contracts.plan import AudioTrack, Captions, CaptionStyle, Clip, Cue, Output, Plan, PlanSource, Word, plan_id
-from contracts.platform import Candidate, Metrics
+from contracts.platform import Candidate, Metrics, PostMetrics, Standing
 from contracts.rights import RightsRecord
 from deploy import schema
 
@@ -184,6 +184,12 @@ POST: Final = ids.post_id(ITEM, "youtube")
 
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "account.connected": {"account_id": ACCOUNT, "platform": "youtube", "title": "Deep Sea"},
+    "account.paused": {
+        "account_id": ACCOUNT,
+        "platform": "youtube",
+        "because": "a post was removed",
+        "next_action": "look at it there",
+    },
     "candidate.found": {"candidate": CANDIDATE, "niche": "deep sea", "destination": DESTINATION},
     "candidate.selected": {
         "item_id": ITEM,
@@ -194,6 +200,38 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "destination": DESTINATION,
     },
     "chunk.requested": {"item_id": ITEM, "plan_id": PlanId(SHA), "index": 7},
+    "experiment.concluded": {
+        "experiment_id": "x1",
+        "winner": "B",
+        "effect": 0.2,
+        "low": 0.05,
+        "high": 0.4,
+        "because": "the interval leaves out zero",
+    },
+    "post.changed": {
+        "item_id": ITEM,
+        "post_id": POST,
+        "platform": "youtube",
+        "account_id": ACCOUNT,
+        "standing": Standing(state="removed", because="it breaks a rule"),
+        "seen_at": AT,
+    },
+    "post.progressed": {
+        "item_id": ITEM,
+        "post_id": POST,
+        "platform": "youtube",
+        "sent_bytes": 1024,
+        "size_bytes": 4096,
+    },
+    "revenue.recorded": {
+        "entry_id": "r1",
+        "source": "youtube",
+        "item_id": ITEM,
+        "post_id": POST,
+        "amount_minor": 1234,
+        "currency": "EUR",
+        "earned_on": "2026-11-22",
+    },
     "import.requested": {
         "rights": RIGHTS,
         "key": ObjectKey("sources/9f/86d0.mp4"),
@@ -213,7 +251,14 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "bucket": 3,
         "measured_at": AT,
         "age_s": 3600,
-        "metrics": CANDIDATE.metrics,
+        "metrics": PostMetrics(
+            views=1200,
+            comments=3,
+            saves=4,
+            watched_us=3_600_000_000,
+            retention=((0.0, 1.0), (0.5, 0.4)),
+            absent={"likes": "not offered", "shares": "same"},
+        ),
     },
     "post.published": {
         "item_id": ITEM,
@@ -272,6 +317,11 @@ ESSENTIAL: Final[dict[str, set[str]]] = {
     "chunk.requested": {"item_id", "plan_id", "index"},
     "import.requested": {"rights"},
     "join.requested": {"item_id", "plan_id"},
+    "account.paused": {"account_id", "platform", "because"},
+    "experiment.concluded": {"experiment_id"},
+    "post.changed": {"item_id", "post_id", "platform", "account_id", "standing", "seen_at"},
+    "post.progressed": {"item_id", "post_id", "platform", "sent_bytes", "size_bytes"},
+    "revenue.recorded": {"entry_id", "source", "amount_minor", "currency", "earned_on"},
     "post.measured": {"item_id", "post_id", "platform", "bucket", "measured_at", "age_s", "metrics"},
     "post.published": {"item_id", "post_id", "platform", "account_id", "platform_post_id", "url", "published_at"},
     "post.requested": {"item_id", "key", "rights", "destination"},

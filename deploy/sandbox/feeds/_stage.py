@@ -1,4 +1,4 @@
-"""What an imitation of a read-only platform is given: routes below its own path, the catalogue, counters."""
+"""What an imitation of a platform is given: routes below its own path, the catalogue, people and posts, counters."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from deploy.sandbox.catalogue import Catalogue, Listed
 from deploy.sandbox.context import MediaFile, Sandbox, origin
 from deploy.sandbox.faults import FaultKind, Handler, Refusal, Switchboard
+from deploy.sandbox.posted import People, Receiver
 
 __all__ = ["Stage"]
 
@@ -25,6 +26,8 @@ class Stage:
         self.catalogue = Catalogue(sandbox)
         self._switchboard = switchboard
         self._router = router
+        self.people = People(sandbox, name)
+        self.receiver = Receiver()
 
     def get(self, path: str, place: str, handler: Handler, *, refusal: Refusal, quota: bool = False) -> None:
         """Answer GET `path` (below the platform's own) with `handler`; `refusal` writes errors in its shape."""
@@ -33,8 +36,30 @@ class Stage:
     def post(self, path: str, place: str, handler: Handler, *, refusal: Refusal, quota: bool = False) -> None:
         self._add("POST", path, place, handler, refusal=refusal, quota=quota)
 
-    def _add(self, method: str, path: str, place: str, handler: Handler, *, refusal: Refusal, quota: bool) -> None:
-        own: frozenset[FaultKind] = frozenset()
+    def put(
+        self, path: str, place: str, handler: Handler, *, refusal: Refusal, own: frozenset[FaultKind] = frozenset()
+    ) -> None:
+        """Answer PUT. own: faults that the handler plays itself, see `faults.fault_of`."""
+        self._add("PUT", path, place, handler, refusal=refusal, quota=False, own=own)
+
+    def upload(self, path: str, place: str, handler: Handler, *, refusal: Refusal) -> None:
+        """Answer POST with a large body; the handler plays `drop_mid_body` itself."""
+        self._add("POST", path, place, handler, refusal=refusal, quota=False, own=frozenset({"drop_mid_body"}))
+
+    def delete(self, path: str, place: str, handler: Handler, *, refusal: Refusal) -> None:
+        self._add("DELETE", path, place, handler, refusal=refusal, quota=False)
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        place: str,
+        handler: Handler,
+        *,
+        refusal: Refusal,
+        quota: bool,
+        own: frozenset[FaultKind] = frozenset(),
+    ) -> None:
         guarded = self._switchboard.guard(f"{self.name}.{place}", handler, refusal=refusal, own=own, quota=quota)
         self._router.add_route(method, f"{self.path}{path}", guarded)
 

@@ -12,9 +12,28 @@ import pytest
 from actors import platforms
 from actors.runtime.means import Means
 from contracts.errors import Reject
-from contracts.platform import Caps, Discovers, Limits, Measures, Need, Publishes, Trends
+from contracts.platform import (
+    Caps,
+    Discovers,
+    Dresses,
+    Limits,
+    Looks,
+    Measures,
+    Need,
+    Publishes,
+    Revises,
+    Trends,
+)
 
-PROMISES = {"discover": Discovers, "trends": Trends, "publish": Publishes, "measure": Measures}
+PROMISES = {
+    "discover": Discovers,
+    "trends": Trends,
+    "publish": Publishes,
+    "measure": Measures,
+    "looks": Looks,
+    "dresses": Dresses,
+    "revises": Revises,
+}
 HERE = Path(__file__).parent
 
 

@@ -1,0 +1,2 @@
+-- Timetables, and posts at a time.
+select 1;

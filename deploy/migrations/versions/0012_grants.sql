@@ -1,0 +1,2 @@
+-- What connecting accounts keeps.
+select 1;

@@ -1,0 +1,2 @@
+-- What became of posts, and more of their numbers.
+select 1;

@@ -1,0 +1,2 @@
+-- Revenue, costs, rates, and what was imported.
+select 1;

@@ -1,0 +1,2 @@
+-- Experiments.
+select 1;
