@@ -56,7 +56,18 @@ WORK: Final = RightsRecord(
     replaces="It was mistyped.",
 )
 RIGHTS: Final = msgspec.structs.replace(WORK, parts=(WORK,), earlier=(WORK,))
-DESTINATION: Final = e.Destination(platform="youtube", account_id=ACCOUNT, privacy="unlisted", publish_at=AT)
+DESTINATION: Final = e.Destination(
+    platform="youtube",
+    account_id=ACCOUNT,
+    privacy="unlisted",
+    publish_at=AT,
+    at_slot=True,
+    if_late="skip",
+    paid=True,
+    own_brand=True,
+    for_children=True,
+    options={"board_id": "7"},
+)
 CANDIDATE: Final = Candidate(
     item_id=ITEM,
     platform="internet_archive",
@@ -213,7 +224,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "post_id": POST,
         "platform": "youtube",
         "account_id": ACCOUNT,
-        "standing": Standing(state="removed", because="it breaks a rule"),
+        "standing": Standing(state="removed", because="it breaks a rule", privacy="private"),
         "seen_at": AT,
     },
     "post.progressed": {
@@ -222,6 +233,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "platform": "youtube",
         "sent_bytes": 1024,
         "size_bytes": 4096,
+        "state": "uploading",
     },
     "revenue.recorded": {
         "entry_id": "r1",
@@ -255,7 +267,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             views=1200,
             comments=3,
             saves=4,
+            reach=1000,
+            impressions=9000,
+            clicks=12,
+            followers=-1,
             watched_us=3_600_000_000,
+            average_watched_us=3_000_000,
             retention=((0.0, 1.0), (0.5, 0.4)),
             absent={"likes": "not offered", "shares": "same"},
         ),
@@ -270,7 +287,15 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "privacy": "unlisted",
         "published_at": AT,
     },
-    "post.requested": {"item_id": ITEM, "key": RENDITION.key, "rights": RIGHTS, "destination": DESTINATION, **TEXTS},
+    "post.requested": {
+        "item_id": ITEM,
+        "key": RENDITION.key,
+        "rights": RIGHTS,
+        "destination": DESTINATION,
+        **TEXTS,
+        "thumbnail_key": ObjectKey("posts/9f/86d0.jpg"),
+        "subtitles_key": ObjectKey("posts/9f/86d0.vtt"),
+    },
     "render.completed": {
         "item_id": ITEM,
         "rendition": RENDITION,
