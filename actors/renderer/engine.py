@@ -172,6 +172,7 @@ class _Run:
                 count += 1
                 if count % TELL_EVERY_FRAMES == 0:
                     tell(TELL_EVERY_FRAMES)
+        del writer  # the encoder lives as long as its last name, and the check needs its memory
         assert isinstance(drawn, _End)
         _give_back_memory()
         tell(count % TELL_EVERY_FRAMES)
