@@ -34,6 +34,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from importlib import import_module
 from importlib.util import find_spec
@@ -373,14 +374,14 @@ def measure(argv: list[str]) -> Run:
 
 
 def _held_mb(pid: int) -> float:
+    """Return what the process and all below it hold. One that has just ended holds nothing."""
     held = 0
-    try:
+    with suppress(psutil.Error):
         family = psutil.Process(pid)
         for one in (family, *family.children(recursive=True)):
-            info = one.memory_full_info()
-            held += getattr(info, "pss", info.uss)
-    except psutil.Error:
-        pass
+            with suppress(psutil.Error):
+                info = one.memory_full_info()
+                held += getattr(info, "pss", info.uss)
     return held / 1e6
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors.runtime.app import ActorApp, Ticker
+from actors.tracker.experiments.run import run_experiments
 from actors.tracker.handle import handle
 from actors.tracker.measure import measure_due
 from contracts.events import PostPublished
@@ -14,5 +15,8 @@ __all__ = ["APP"]
 APP: Final = ActorApp(
     name="tracker",
     handlers={PostPublished: handle},
-    tickers=(Ticker(name="tracker.measure_due", every_s=1.0, run=measure_due),),
+    tickers=(
+        Ticker(name="tracker.measure_due", every_s=1.0, run=measure_due),
+        Ticker(name="tracker.experiments", every_s=30.0, run=run_experiments),
+    ),
 )

@@ -1,0 +1,218 @@
+"""Begin, feed and stop experiments, as a person asks."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, cast, get_args
+
+import msgspec
+from msgspec import Struct
+
+from actors import platforms
+from actors.runtime.db import Connection, Database, into
+from actors.tracker.experiments.design import SPREADS, Experiment, Turn, Variant, variant_of
+from actors.tracker.experiments.run import Q
+from actors.tracker.experiments.sequential import pairs_needed
+from contracts.clock import Utc
+from contracts.errors import Reject
+from contracts.events import PostRequested
+from contracts.ids import PostId, derived
+from contracts.rights import attribution_text
+
+__all__ = [
+    "KINDS",
+    "Blueprint",
+    "Kind",
+    "add_pair",
+    "begin_pairs",
+    "begin_swap",
+    "blueprints",
+    "experiments",
+    "next_variant",
+    "stop",
+    "turns",
+]
+
+Kind = Literal["title", "description", "thumbnail", "hook", "caption_style"]
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+SWAPPED: Final = {"title": "revises", "description": "revises", "thumbnail": "dresses"}
+"""What a platform must be able to for a swap; the other kinds are in the picture and cannot be swapped."""
+MOST_TIMES: Final = 3
+"""A size that is planned anew grows to this many times the first one at most."""
+_LONGEST_SEED: Final = 2**53
+
+
+class Blueprint(Struct, frozen=True, kw_only=True):
+    """A row of `blueprints`: what was shown to be better, with its 95 % interval as a ratio less one."""
+
+    blueprint_id: str
+    kind: str
+    value: str
+    against: str
+    platform: str
+    account_id: str | None
+    effect: float
+    low: float
+    high: float
+    experiment_id: str
+    written_at: Utc
+
+
+async def begin_swap(
+    conn: Connection, *, kind: Kind, post: PostId, a: str, b: str, effect: float, window: timedelta, at: datetime
+) -> Experiment:
+    """Begin to swap two variants on one published post. a and b: the words; of thumbnails, their keys.
+
+    Raises: Reject, saying why the platform, the post or a variant will not do.
+    """
+    row = await conn.fetchrow(Q["swapped_post"], post)
+    if row is None:
+        raise Reject(f"there is no post {post}", mend="See `ettametta posts list`")
+    if row["state"] != "published" or row["account_id"] is None:
+        raise Reject(f"post {post} is {row['state']}", mend="Choose one that is published")
+    platform = platforms.module(row["platform"])
+    if kind not in SWAPPED:
+        raise Reject(
+            f"the {kind.replace('_', ' ')} of a post that stands cannot be changed",
+            mend="Leave --post out: then like posts are compared in pairs",
+        )
+    if not getattr(platform.CAPS, SWAPPED[kind]):
+        raise Reject(f"{platform.NAME} does not let the {kind} of a post be changed", mend="Compare pairs of posts")
+    request = msgspec.convert(await conn.fetchval(Q["request_of"], post), PostRequested)
+    for variant in (a, b):
+        _check_words(kind, variant, platform.LIMITS.title_chars, attribution_text(request.rights))
+    return await _put(
+        conn,
+        kind=kind,
+        design="swap",
+        platform=row["platform"],
+        account=row["account_id"],
+        post=post,
+        a=a,
+        b=b,
+        effect=effect,
+        window=window,
+        at=at,
+    )
+
+
+async def begin_pairs(
+    conn: Connection,
+    *,
+    kind: Kind,
+    platform: str,
+    account: str | None,
+    a: str,
+    b: str,
+    effect: float,
+    age: timedelta,
+    at: datetime,
+) -> Experiment:
+    """Begin to compare posts of two kinds at one age, pair by pair. Raises: Reject."""
+    if not platforms.module(platform).CAPS.measure:
+        raise Reject(f"posts on {platform} cannot be measured", mend="Choose a platform that tells its counts")
+    return await _put(
+        conn,
+        kind=kind,
+        design="pairs",
+        platform=platform,
+        account=account,
+        post=None,
+        a=a,
+        b=b,
+        effect=effect,
+        window=age,
+        at=at,
+    )
+
+
+def _check_words(kind: Kind, variant: str, title_chars: int | None, credit: str) -> None:
+    if kind == "title" and title_chars is not None and len(variant) > title_chars:
+        raise Reject(f"'{variant[:40]}…' is longer than {title_chars} characters", mend="Shorten it")
+    if kind == "description" and credit and credit not in variant:
+        raise Reject("a variant lacks the credit that the licence asks for", mend=f"Put this into both:\n{credit}")
+
+
+async def _put(
+    conn: Connection,
+    *,
+    kind: Kind,
+    design: Literal["swap", "pairs"],
+    platform: str,
+    account: str | None,
+    post: PostId | None,
+    a: str,
+    b: str,
+    effect: float,
+    window: timedelta,
+    at: datetime,
+) -> Experiment:
+    if a == b:
+        raise Reject("both variants are the same", mend="Name two")
+    if effect <= 0:
+        raise Reject("the effect to look for is a gain above 0", mend="As in 0.2 for a fifth")
+    planned = pairs_needed(effect, SPREADS[design])
+    seed = random.SystemRandom().randrange(_LONGEST_SEED)
+    name = derived("experiment", kind, platform, str(account), str(post), a, b, at.isoformat())[:8]
+    if post is not None and await conn.fetchval(Q["swapping"], post):
+        raise Reject(f"post {post} has an experiment already", mend="Let it end, or stop it")
+    most = planned * MOST_TIMES
+    values = (name, kind, design, platform, account, post, a, b, effect, planned, most, int(window.total_seconds()))
+    await conn.execute(Q["put_experiment"], *values, seed, at)
+    return into(Experiment, cast("Any", await conn.fetchrow(Q["read_experiment"], name)))
+
+
+async def add_pair(conn: Connection, experiment: str, a: PostId, b: PostId) -> int:
+    """Add two posts, one of each variant; return the number of the pair. Raises: Reject."""
+    await conn.execute(Q["lock_pairs"], experiment)
+    row = await conn.fetchrow(Q["read_experiment"], experiment)
+    if row is None or row["design"] != "pairs":
+        raise Reject(f"there is no experiment of pairs {experiment}", mend="See `ettametta experiments list`")
+    if row["state"] != "running":
+        raise Reject(f"experiment {experiment} is {row['state']}", mend="Begin another one")
+    pairs = await conn.fetch(Q["pairs"], experiment)
+    used = {post for pair in pairs for post in (pair["post_a"], pair["post_b"])}
+    if a == b:
+        raise Reject("a pair is two posts", mend="Name two")
+    for post in (a, b):
+        found = await conn.fetchrow(Q["published_post"], post)
+        if found is None or found["published_at"] is None:
+            raise Reject(f"there is no published post {post}", mend="See `ettametta posts list`")
+        if found["platform"] != row["platform"]:
+            raise Reject(
+                f"post {post} is on {found['platform']}, not on {row['platform']}", mend="Compare like with like"
+            )
+        if post in used:
+            raise Reject(f"post {post} is in a pair already", mend="Every post counts once")
+    await conn.execute(Q["put_pair"], experiment, len(pairs), a, b)
+    return len(pairs)
+
+
+async def experiments(db: Database | Connection, *, state: str | None = None) -> tuple[Experiment, ...]:
+    """Return the experiments, newest first. state: only these; None: all."""
+    return tuple(into(Experiment, row) for row in await db.fetch(Q["list_experiments"], state))
+
+
+async def next_variant(conn: Connection, experiment: Experiment) -> tuple[Variant, str]:
+    """Return which variant the next post of an experiment of pairs is to have, and why it is that one."""
+    made = 2 * len(await conn.fetch(Q["pairs"], experiment.experiment_id))
+    return variant_of(
+        experiment.seed, made
+    ), f"drawn by the experiment's seed; after it the other one, for pair {made // 2}"
+
+
+async def turns(db: Database | Connection, experiment: str) -> tuple[Turn, ...]:
+    """Return the turns of a swap, oldest first."""
+    return tuple(into(Turn, row) for row in await db.fetch(Q["turns"], experiment))
+
+
+async def stop(conn: Connection, experiment: str, *, because: str, at: datetime) -> None:
+    """End an experiment without a verdict; the post keeps what it shows. Raises: Reject if none runs."""
+    if not await conn.fetchval(Q["end_experiment"], experiment, "stopped", None, because, at):
+        raise Reject(f"no experiment {experiment} runs", mend="See `ettametta experiments list`")
+
+
+async def blueprints(db: Database | Connection) -> tuple[Blueprint, ...]:
+    """Return what was learned, newest first."""
+    return tuple(into(Blueprint, row) for row in await db.fetch(Q["list_blueprints"]))
