@@ -124,6 +124,7 @@ class Admin:
             "time_scale": self._sandbox.settings.time_scale,
             "videos": videos,
             "sessions": sessions,
+            "posted": [msgspec.to_builtins(post) for post in self._store.all(Posted)],
             "counts": {
                 "videos": len(videos),
                 "sessions": len(sessions),

@@ -9,6 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from deploy.sandbox.context import rfc3339
+
 __all__ = ["PAGE_FOLDER", "consent", "front", "html", "listed_item", "notice", "oauth_error", "watch"]
 
 PAGE_FOLDER = Path(__file__).with_name("page")
@@ -47,12 +49,14 @@ def front(state: Mapping[str, Any], places: Mapping[str, Sequence[str]], kinds: 
     now = escape(str(state["now"]).replace("T", " ").replace("Z", " UTC"))
     aside = f'<span class="soft small">imitated platforms on this machine; nothing here leaves it · {now}</span>'
     pace = f'<p class="soft small">For views and likes, one second here counts as {state["time_scale"]:,g}.</p>'
+    elsewhere = list(reversed(state["posted"]))
     body = (
         _top("Sandbox platforms", aside)
         + "<main>"
         + _heading("Posted", len(videos))
         + (pace if cards else "")
         + posted
+        + (_heading("Posted elsewhere", len(elsewhere)) + _elsewhere(elsewhere) if elsewhere else "")
         + (_heading("Uploads under way", len(open_sessions)) + _sessions(open_sessions) if open_sessions else "")
         + _heading("Listed", len(state["archive"]) + len(state["commons"]))
         + _listings(state)
@@ -124,6 +128,20 @@ def watch(video: Mapping[str, Any]) -> str:
         + f'<span class="soft small">SHA-256 <code>{escape(video["sha256"])}</code></span></div></div></main>'
     )
     return _page(video["title"], body, live=True)
+
+
+def _elsewhere(posts: Sequence[Mapping[str, Any]]) -> str:
+    """Return the posts on platforms without a page of their own here."""
+    rows = []
+    for post in posts:
+        what = "<br>".join(escape(post[part]) for part in ("title", "text") if post[part])
+        state = ": ".join(escape(post[part]) for part in ("state", "because") if post[part])
+        size = f'<span class="soft small">{escape(post["privacy"])} · {post["size_bytes"]:,} bytes</span>'
+        when = rfc3339(post["created_at"]).replace("T", " ").replace("Z", " UTC")
+        rows.append(
+            (f"<b>{escape(post['platform'])}</b><br>{escape(post['account'])}", what, f"{state}<br>{size}", when)
+        )
+    return _table(("Where", "What", "State", "When"), rows)
 
 
 def _sessions(sessions: Sequence[Mapping[str, Any]]) -> str:
