@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 
-from actors.editor.addresses import configured_origins, refuse_unless_public
+from actors.runtime.addresses import configured_origins, refuse_unless_public
 from actors.editor.fetch import fetch_page
 from actors.editor.words import SourceText
 from actors.runtime.http import Http

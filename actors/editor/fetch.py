@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.editor.addresses import Origin, guard_process
+from actors.runtime.addresses import Origin, guard_process
 from actors.runtime import isolate
 from contracts.errors import Reject, Retry
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.ranker.chores import count_usual, find_patterns, learn
 from actors.ranker.handle import record, settle
+from actors.ranker.thumbnails import look_at_thumbnails
 from actors.runtime.app import ActorApp, Ticker
 from contracts.events import CandidateFound, ScanCompleted
 
@@ -16,5 +17,6 @@ APP = ActorApp(
         Ticker(name="ranker.count_usual", every_s=600.0, run=count_usual),
         Ticker(name="ranker.find_patterns", every_s=600.0, run=find_patterns),
         Ticker(name="ranker.learn", every_s=600.0, run=learn),
+        Ticker(name="ranker.look_at_thumbnails", every_s=60.0, run=look_at_thumbnails),
     ),
 )

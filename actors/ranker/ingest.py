@@ -34,6 +34,7 @@ __all__ = [
     "ingest",
     "lock_works",
     "prepare",
+    "rejoin",
     "store",
     "work_of",
 ]
@@ -172,6 +173,24 @@ async def store(conn: Connection, batch: Batch) -> Ingested:
     )
 
 
+async def rejoin(conn: Connection, batch: Batch) -> int:
+    """Compare stored items with their namesakes anew, now that a picture is known; return how many works were merged.
+
+    Unlike at ingest, two works that are there already become one: the picture is what they waited for.
+    """
+    await lock_works(conn)
+    await _look_up(conn, {entry.mark.item_id: entry for entry in batch}, [entry.mark.item_id for entry in batch])
+    joins = _Joins()
+    await _join_by_title(conn, [entry for entry in batch if entry.work_id is not None], joins, merging=True)
+    lost = joins.lost()
+    if lost:
+        await conn.execute(Q["move_marks"], [old for old, _ in lost], [kept for _, kept in lost])
+    for entry in batch:
+        if entry.because:
+            await conn.execute(Q["put_because"], entry.item_no, entry.because)
+    return len(lost)
+
+
 async def work_of(conn: Connection, candidate: Candidate) -> int | None:
     """Return the work that a candidate belongs to, or would be put to if it was stored now; None: one of its own."""
     (entry,) = prepare([Seen(candidate=candidate, counts=())])
@@ -256,8 +275,12 @@ class _Joins:
                 founded.add(entry.work_id)
         for entry in linking:
             entry.work_id = self.root(_node(entry))
-        lost = [(node, self.root(node)) for node in self._above if node > 0]
-        return len(founded), sorted(pair for pair in lost if pair[0] != pair[1])
+        return len(founded), self.lost()
+
+    def lost(self) -> list[tuple[int, int]]:
+        """Return (lost, kept) of works that became one."""
+        pairs = ((node, self.root(node)) for node in self._above if node > 0)
+        return sorted(pair for pair in pairs if pair[0] != pair[1])
 
 
 def _node(entry: Entry) -> int:
@@ -283,7 +306,7 @@ async def _join_by_key(
     return known
 
 
-async def _join_by_title(conn: Connection, fresh: Sequence[Entry], joins: _Joins) -> None:
+async def _join_by_title(conn: Connection, fresh: Sequence[Entry], joins: _Joins, *, merging: bool = False) -> None:
     titled = [entry for entry in fresh if entry.title_key is not None and entry.mark.duration_us is not None]
     bounds = [_length_bounds(entry.mark) for entry in titled]
     rows = await conn.fetch(
@@ -297,23 +320,26 @@ async def _join_by_title(conn: Connection, fresh: Sequence[Entry], joins: _Joins
     others: dict[ItemId, list[tuple[int, Verdict]]] = {}
     for row in rows:
         mark = titled[row["at"]].mark
-        others.setdefault(mark.item_id, []).append((row["work_id"], same_work(mark, _stored(row, mark))))
+        verdict = same_work(mark, _stored(row, mark))
+        if merging and verdict.same and row["picture"] is None:
+            continue
+        others.setdefault(mark.item_id, []).append((row["work_id"], verdict))
     for group in _namesakes(titled):
         for at, entry in enumerate(group):
             told = others.get(entry.mark.item_id, [])
             told += [(_node(o), same_work(entry.mark, o.mark)) for o in group[max(at - MOST_NAMESAKES, 0) : at]]
-            _join_one(joins, entry, told)
+            _join_one(joins, entry, told, merging=merging)
 
 
-def _join_one(joins: _Joins, entry: Entry, others: Sequence[tuple[int, Verdict]]) -> None:
+def _join_one(joins: _Joins, entry: Entry, others: Sequence[tuple[int, Verdict]], *, merging: bool) -> None:
     """Join an item to the first work of its title that fits, and to none that holds another part of a series.
 
-    Two works that are there already are not merged for a title's sake.
+    Two works that are there already are not merged for a title's sake, but by a picture that was looked at (merging).
     """
     against = {joins.root(node) for node, verdict in others if verdict.against}
     for node, verdict in others:
         root, own = joins.root(node), joins.root(_node(entry))
-        if verdict.same and root not in against and not (root > 0 and own > 0) and joins.join(root, own):
+        if verdict.same and root not in against and (merging or not (root > 0 and own > 0)) and joins.join(root, own):
             entry.because = verdict.because
             return
 

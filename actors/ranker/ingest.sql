@@ -71,6 +71,9 @@ where m.item_no = given.item_no;
 -- name: put_link :exec
 update marks set link = $2, because = case when $3 = '' then because else $3 end where item_no = $1;
 
+-- name: put_because :exec
+update marks set because = $2 where item_no = $1;
+
 -- name: move_marks :exec
 update marks m set work_id = given.kept
 from unnest($1::bigint[], $2::bigint[]) as given (lost, kept)
@@ -97,3 +100,23 @@ from (
     from marks where seen_at is not null
     order by seen_at desc, item_no desc limit $1
 ) fresh;
+
+-- name: undecided :many
+-- Of what was seen lately: items with a thumbnail that nobody looked at and with a namesake of nearly the same length
+-- in another work, where a picture may decide.
+select m.item_no, m.item_id, i.candidate
+from marks m join items i using (item_no)
+where m.seen_at > $1 and m.looked_at is null and m.title_key is not null and m.duration_us is not null
+  and i.candidate ->> 'thumbnail_url' is not null
+  and exists (
+    select from marks o
+    where o.title_key = m.title_key and o.work_id <> m.work_id
+      and o.duration_us between m.duration_us - 3000000 and m.duration_us + 3000000
+  )
+order by m.seen_at desc, m.item_no desc limit $2;
+
+-- name: put_picture :exec
+update marks set picture = $2, looked_at = $3 where item_no = $1;
+
+-- name: looking :val  True: this transaction looks at thumbnails; false: another does just now
+select pg_try_advisory_xact_lock(7302);

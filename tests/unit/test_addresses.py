@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.editor.addresses import configured_origins, is_public, origin_of, refuse_unless_public
+from actors.runtime.addresses import configured_origins, is_public, origin_of, refuse_unless_public
 from contracts.errors import Reject
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_a_guarded_process_connects_to_nothing_private() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         code = (
-            "import socket, urllib.request\nfrom actors.editor.addresses import guard_process\n"
+            "import socket, urllib.request\nfrom actors.runtime.addresses import guard_process\n"
             f"guard_process({{('localhost', {port})}})\n"
             f"socket.create_connection(('localhost', {port})).close()\n"
             "try:\n"

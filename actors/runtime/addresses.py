@@ -1,9 +1,9 @@
-"""Which addresses an import may be fetched from.
+"""Which addresses given by strangers may be fetched from.
 
-A person who may ask for an import must not be able to make this machine fetch what only this machine can reach
-(server-side request forgery): the embedded services, a cloud's metadata address, a router. So every host is resolved
-and each of its addresses must be public, at every redirect. The one exception is the host of a base address that the
-operator configured (NAME_API_URL), which is how the sandbox and local mirrors are reached.
+Whoever may ask for an import, or puts an address into an answer, must not be able to make this machine fetch what
+only this machine can reach (server-side request forgery): the embedded services, a cloud's metadata address, a router.
+So every host is resolved and each of its addresses must be public, at every redirect. The one exception is the host of
+a base address that the operator configured (NAME_API_URL), which is how the sandbox and local mirrors are reached.
 """
 
 from __future__ import annotations
