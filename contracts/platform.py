@@ -139,6 +139,9 @@ class Caps(Struct, frozen=True, kw_only=True):
     measure: Annotated[bool, Meta(description="Measures posts.")] = False
     keyless: Annotated[bool, Meta(description="Discovery needs no credential.")] = False
     account: Annotated[bool, Meta(description="Discovery needs a connected account.")] = False
+    through_account: Annotated[
+        bool, Meta(description="A connected account does for discovery what its settings do otherwise.")
+    ] = False
     licence_known: Annotated[bool, Meta(description="Answers carry a licence.")] = False
     by_name_only: Annotated[bool, Meta(description="Asked only when a person names it, never by itself.")] = False
     fallback: Annotated[bool, Meta(description="Asked only where the others' quota is spent.")] = False

@@ -19,13 +19,13 @@ from actors.runtime.settings import Settings
 from actors.runtime.work import Services
 from contracts.errors import EttamettaError, Reject
 from contracts.events import Destination, Event, ImportRequested, PostRequested
-from contracts.ids import ObjectKey, item_id
+from contracts.ids import AccountId, ObjectKey, item_id
 from contracts.platform import Privacy
 from contracts.rights import LICENCES, RightsRecord, Use, attribution_text
 from deploy.supervisor import read_state
 from deploy.system import outside, send
 
-__all__ = ["import_media", "post_video", "render_status", "system_status"]
+__all__ = ["import_media", "post_video", "render_status", "store_file", "system_status"]
 
 SUBTITLES: Final = (".srt", ".vtt")
 DEADLINE_S: Final = 10.0
@@ -81,11 +81,11 @@ async def import_media(
             rights = msgspec.structs.replace(rights, source_url=rights.source_url or source)
         else:
             file = Path(source)
-            key = await _store(services, "imports", file)
+            key = await store_file(services, "imports", file)
             subtitles = subtitles or next(
                 (found for end in SUBTITLES if (found := file.with_suffix(end)).is_file()), None
             )
-        subtitles_key = await _store(services, "imports", subtitles) if subtitles else None
+        subtitles_key = await store_file(services, "imports", subtitles) if subtitles else None
         return await send(
             bus,
             ImportRequested(
@@ -112,17 +112,37 @@ async def post_video(
     description: str = "",
     privacy: Privacy | None = None,
     publish_at: datetime | None = None,
+    at_slot: bool = False,
     changes: tuple[str, ...] = (),
+    account: str | None = None,
+    options: tuple[str, ...] = (),
+    paid: bool = False,
+    own_brand: bool = False,
+    for_children: bool = False,
+    thumbnail: Path | None = None,
+    subtitles: Path | None = None,
 ) -> Event:
     """Store a finished video and ask for its post.
 
-    Args: changes: what was done to the work, in words for its credit; empty: it is posted as it came.
+    Args: changes: what was done to the work, in words for its credit; empty: it is posted as it came; options: what
+    one platform alone knows, each as NAME=VALUE.
     Raises: Reject.
     """
     rights = msgspec.structs.replace(_credited(rights), changes=changes)
     _refuse_unless_publishes(platform)
+    destination = Destination(
+        platform=platform,
+        account_id=None if account is None else _account_of(platform, account),
+        privacy=privacy or settings.privacy,
+        publish_at=publish_at,
+        at_slot=at_slot,
+        paid=paid,
+        own_brand=own_brand,
+        for_children=for_children,
+        options=dict(_option(one) for one in options),
+    )
     async with outside(settings) as (services, bus):
-        key = await _store(services, "posts", video)
+        key = await store_file(services, "posts", video)
         sha256 = Path(key).stem
         named = msgspec.structs.replace(rights, title=rights.title or title or video.stem)
         credit = attribution_text(named)
@@ -132,11 +152,28 @@ async def post_video(
                 item_id=item_id("post", sha256),
                 key=key,
                 rights=named,
-                destination=Destination(platform=platform, privacy=privacy or settings.privacy, publish_at=publish_at),
+                destination=destination,
                 title=title or video.stem,
                 description="\n\n".join(part for part in (description, credit) if part),
+                thumbnail_key=await store_file(services, "posts", thumbnail) if thumbnail else None,
+                subtitles_key=await store_file(services, "posts", subtitles) if subtitles else None,
             ),
         )
+
+
+def _account_of(platform: str, account: str) -> AccountId:
+    """Return an account's id; `platform:` may be left out. Raises: Reject if it is another platform's."""
+    named, colon, _ = account.partition(":")
+    if colon and named in platforms.names() and named != platform:
+        raise Reject(f"{account} is no {platform} account", mend="see `ettametta accounts list`")
+    return AccountId(account if colon and named == platform else f"{platform}:{account}")
+
+
+def _option(told: str) -> tuple[str, str]:
+    name, equals, value = told.partition("=")
+    if not equals or not name.strip():
+        raise Reject(f"'{told}' is no option", mend="give it as NAME=VALUE; docs/publishing.md lists them")
+    return name.strip(), value.strip()
 
 
 def _credited(rights: RightsRecord) -> RightsRecord:
@@ -170,7 +207,9 @@ def _words(script: Path) -> str:
         raise Reject(f"{script} is not text in UTF-8", mend="save it as UTF-8") from error
 
 
-async def _store(services: Services, prefix: str, file: Path) -> ObjectKey:
+async def store_file(services: Services, prefix: str, file: Path) -> ObjectKey:
+    """Store a file under the hash of its content and return its key."""
+
     def digest() -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()

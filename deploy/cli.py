@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -18,6 +17,7 @@ from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import EttamettaError, Reject
 from contracts.flow import ACTORS
 from contracts.rights import LICENCES, USES, RightsRecord, parse_licence
+from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 
 __all__ = ["main"]
@@ -29,10 +29,16 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 11
 
 
 ELSEWHERE: Final = {
+    "accounts": ("deploy.accounts", "accounts"),
+    "experiments": ("deploy.experiments", "experiments"),
+    "growth": ("deploy.growth", "growth"),
     "niches": ("deploy.niches", "niches"),
     "observe": ("deploy.observe", "observe_file"),
     "patterns": ("deploy.patterns", "patterns"),
+    "posts": ("deploy.posts", "posts"),
+    "revenue": ("deploy.revenue", "revenue"),
     "scan": ("deploy.niches", "scan"),
+    "schedule": ("deploy.schedule", "schedule"),
     "train": ("deploy.train", "train"),
 }
 """Commands in modules of their own, which are loaded when they are asked for."""
@@ -68,38 +74,11 @@ def main() -> None:
     """Run media channels: find, rank, edit, render, publish and measure, each step an actor on one bus."""
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        sys.exit(130)
-
-
 def _settings() -> Settings:
     """Load the settings, and leave those that bound media in the environment, for the processes that read them."""
     settings = load_settings()
     os.environ.update(settings.media_environment)
     return settings
-
-
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _data_dir(settings: Settings, data_dir: Path | None) -> Settings:
-    if data_dir is None:
-        return settings
-    media = settings.media_url
-    chosen = data_dir.expanduser().absolute()
-    if media == str(settings.data_dir / "media"):
-        media = str(chosen / "media")
-    return msgspec.structs.replace(settings, data_dir=chosen, media_url=media)
-
-
-_data_option = click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR)."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
 # Running ------------------------------------------------------------------------------------------
@@ -109,8 +88,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
 @click.argument("media", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--once", is_flag=True, help="End when the post has been measured, and print a summary.")
 @click.option("--licence", default="CC-BY-4.0", show_default=True, help="Licence that the sandbox archive states.")
-@_json_option
-@_data_option
+@json_option
+@data_option
 def demo(media: Path | None, once: bool, licence: str, as_json: bool, data_dir: Path | None) -> None:
     """Run the whole loop on MEDIA, or on a sample that it makes, against sandbox platforms on this machine.
 
@@ -120,20 +99,20 @@ def demo(media: Path | None, once: bool, licence: str, as_json: bool, data_dir: 
 
     settings = load_settings()
     folder = (data_dir or settings.data_dir / "demo").expanduser().absolute()
-    sys.exit(_run(run_demo(media, folder=folder, licence=_licence(licence), once=once, as_json=as_json)))
+    sys.exit(complete(run_demo(media, folder=folder, licence=_licence(licence), once=once, as_json=as_json)))
 
 
 @main.command()
 @click.option("--only", default="", metavar="A,B", help="Only these actors (and `gateway`), by name.")
 @click.option("--replicas", default=1, show_default=True, type=click.IntRange(1, 16), help="Processes of each actor.")
-@_data_option
+@data_option
 def up(only: str, replicas: int, data_dir: Path | None) -> None:
     """Run everything on this machine. NATS and PostgreSQL are started where their addresses are not set."""
     from deploy.up import run_up
 
-    settings = _data_dir(load_settings(), data_dir)
+    settings = settings_in(data_dir)
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    _run(run_up(settings, only=names, replicas=replicas))
+    complete(run_up(settings, only=names, replicas=replicas))
 
 
 @main.command()
@@ -143,7 +122,7 @@ def run(actor: str) -> None:
     from actors.runtime.app import run_actor
 
     app = importlib.import_module(f"actors.{actor}.app").APP
-    _run(run_actor(app, _settings()))
+    complete(run_actor(app, _settings()))
 
 
 @main.command()
@@ -151,7 +130,7 @@ def gateway() -> None:
     """Run the gateway alone: OAuth, status page, REST, live events."""
     from gateway.app import run as run_gateway
 
-    _run(run_gateway(load_settings()))
+    complete(run_gateway(load_settings()))
 
 
 @main.command()
@@ -162,11 +141,11 @@ def sandbox(folder: Path | None, port: int) -> None:
     from deploy.sandbox.server import serve
 
     where = folder or load_settings().data_dir / "sandbox"
-    _run(serve(where, port=port, ready=lambda bound: say(f"sandbox: http://127.0.0.1:{bound}", err=True)))
+    complete(serve(where, port=port, ready=lambda bound: say(f"sandbox: http://127.0.0.1:{bound}", err=True)))
 
 
 @main.command()
-@_json_option
+@json_option
 def doctor(as_json: bool) -> None:
     """Check every setting, credential, font, codec, GPU and service; exit 1 only on what stops work."""
     from deploy.doctor import diagnose, exit_code, render
@@ -176,21 +155,31 @@ def doctor(as_json: bool) -> None:
         settings = load_settings()
     except SettingsInvalid as error:
         settings = error
-    checks = _run(diagnose(settings))
+    checks = complete(diagnose(settings))
     if as_json:
-        _print_json(checks)
+        print_json(checks)
     else:
         say(render(checks))
     sys.exit(exit_code(checks))
 
 
 @main.command()
-def migrate() -> None:
+@click.option(
+    "--from-legacy", metavar="URL", help="Then copy a predecessor's database: sqlite:///FILE, postgresql://..."
+)
+@click.option("--currency", metavar="CODE", help="Currency of its revenue where a row names none.")
+def migrate(from_legacy: str | None, currency: str | None) -> None:
     """Bring the database to the newest schema, and the stream and its consumers to the newest flow."""
     from deploy.up import run_migrate
 
-    for line in _run(run_migrate(load_settings())):
+    settings = load_settings()
+    for line in complete(run_migrate(settings)):
         say(line)
+    if from_legacy is not None:
+        from deploy.legacy import run_legacy
+
+        for line in complete(run_legacy(settings, from_legacy, currency=currency)):
+            say(line)
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -213,16 +202,16 @@ def migrate() -> None:
 @click.option("--only-for", multiple=True, type=click.Choice(USES), help="Use that a permission is limited to.")
 @click.option("--only-on", multiple=True, metavar="PLATFORM", help="Platform that a permission is limited to.")
 @click.option("--replaces", default="", metavar="TEXT", help="Why it may weaken the rights on record for this file.")
-@_data_option
+@data_option
 def import_(source: str, data_dir: Path | None, **options: Any) -> None:
     """Bring media in with its rights record; the editor takes it from there."""
     from deploy.ask import import_media
 
-    settings = _data_dir(load_settings(), data_dir)
+    settings = settings_in(data_dir)
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
     until = options.pop("until")
     until = until.replace(tzinfo=until.tzinfo or UTC) if until else None
-    sent = _run(import_media(settings, source, rights=rights, until=until, **options))
+    sent = complete(import_media(settings, source, rights=rights, until=until, **options))
     say(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
 
 
@@ -237,29 +226,37 @@ def import_(source: str, data_dir: Path | None, **options: Any) -> None:
 @click.option("--description", default="", help="Description.")
 @click.option("--privacy", type=click.Choice(["private", "unlisted", "public"]), help="Who may see it [PRIVACY].")
 @click.option("--changes", multiple=True, metavar="TEXT", help="What was done to another's work, for its credit.")
-@_data_option
+@click.option("--account", metavar="ID", help="Account to post to [the one that is connected].")
+@click.option("--slot", "at_slot", is_flag=True, help="At the next free slot of the account's timetable.")
+@click.option("--thumbnail", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its thumbnail.")
+@click.option("--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its .srt or .vtt.")
+@click.option("--paid", is_flag=True, help="A third party paid for it: it is shown as a paid partnership.")
+@click.option("--own-brand", is_flag=True, help="It promotes your own business.")
+@click.option("--for-children", is_flag=True, help="It is made for children.")
+@click.option("--option", "options", multiple=True, metavar="K=V", help="What one platform alone knows, as board_id=1.")
+@data_option
 def post(video: Path, data_dir: Path | None, **options: Any) -> None:
     """Post a finished video file."""
     from deploy.ask import post_video
 
-    settings = _data_dir(load_settings(), data_dir)
+    settings = settings_in(data_dir)
     at = options.pop("at")
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
     publish_at = at.astimezone(UTC) if at else None
-    sent = _run(post_video(settings, video, rights=rights, publish_at=publish_at, **options))
+    sent = complete(post_video(settings, video, rights=rights, publish_at=publish_at, **options))
     say(f"post requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
 
 
 @main.command()
-@_json_option
-@_data_option
+@json_option
+@data_option
 def status(as_json: bool, data_dir: Path | None) -> None:
     """Show where every item is, and what it brought."""
     from deploy.ask import render_status, system_status
 
-    found = _run(system_status(_data_dir(load_settings(), data_dir)))
+    found = complete(system_status(settings_in(data_dir)))
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         say(render_status(found))
 
@@ -276,21 +273,21 @@ def _dead(data_dir: Path | None, work: Callable[[Any], Awaitable[T]]) -> T:
     from deploy.dead import opened
 
     async def go() -> T:
-        async with opened(_data_dir(load_settings(), data_dir)) as letters:
+        async with opened(settings_in(data_dir)) as letters:
             return await work(letters)
 
-    return _run(go())
+    return complete(go())
 
 
 @dead.command("list")
 @click.option("--all", "every", is_flag=True, help="Also those already retried or dropped.")
-@_json_option
-@_data_option
+@json_option
+@data_option
 def dead_list(every: bool, as_json: bool, data_dir: Path | None) -> None:
     """List dead letters, newest first."""
     letters = _dead(data_dir, lambda found: found.listed(every=every))
     if as_json:
-        _print_json(letters)
+        print_json(letters)
         return
     for letter in letters:
         when = f"{letter.created_at:%Y-%m-%d %H:%M}"
@@ -302,15 +299,15 @@ def dead_list(every: bool, as_json: bool, data_dir: Path | None) -> None:
 
 @dead.command("show")
 @click.argument("number", type=int)
-@_data_option
+@data_option
 def dead_show(number: int, data_dir: Path | None) -> None:
     """Show one dead letter whole: event, error, trace."""
-    _print_json(_dead(data_dir, lambda found: found.shown(number)))
+    print_json(_dead(data_dir, lambda found: found.shown(number)))
 
 
 @dead.command("retry")
 @click.argument("number", type=int)
-@_data_option
+@data_option
 def dead_retry(number: int, data_dir: Path | None) -> None:
     """Give the event to its consumer again."""
     say(_dead(data_dir, lambda found: found.retried(number)))
@@ -318,7 +315,7 @@ def dead_retry(number: int, data_dir: Path | None) -> None:
 
 @dead.command("drop")
 @click.argument("number", type=int)
-@_data_option
+@data_option
 def dead_drop(number: int, data_dir: Path | None) -> None:
     """Close a dead letter for good; it stays readable."""
     say(_dead(data_dir, lambda found: found.dropped(number)))
@@ -349,9 +346,9 @@ def plan(media: Path, out: Path | None, **options: Any) -> None:
     from deploy.offline import make_plan
 
     rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    made = _run(make_plan(media, rights=rights, out=out, settings=_settings(), **options))
+    made = complete(make_plan(media, rights=rights, out=out, settings=_settings(), **options))
     if out is None:
-        _print_json(made)
+        print_json(made)
     else:
         say(f"plan: {out}", err=True)
 
@@ -361,15 +358,15 @@ def plan(media: Path, out: Path | None, **options: Any) -> None:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The video to make.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--chunks", type=click.IntRange(1, 64), help="Chunks rendered at a time [one for each core].")
-@_json_option
+@json_option
 def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json: bool) -> None:
     """Render a plan. Needs no services. The file is the same, however many chunks are rendered at a time."""
     from deploy.offline import render_plan
 
     work = render_plan(plan_file, out, device=device, workers=chunks, settings=_settings(), at=datetime.now(UTC))
-    rendered = _run(work)
+    rendered = complete(work)
     if as_json:
-        _print_json(rendered)
+        print_json(rendered)
         return
     for note in rendered.notes:
         say(f"note: {note}", err=True)

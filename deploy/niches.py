@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-import msgspec
 from msgspec import Struct
 from nats.errors import TimeoutError as NatsTimeout
 
 from actors import platforms
 from actors.runtime.app import connect
-from actors.runtime.settings import Settings, load_settings
+from actors.runtime.settings import Settings
 from actors.scanner.niches import Niche, Niches, OpenProposal, normal
 from actors.scanner.sources import caps_of, choose
 from actors.scanner.trends import KnownTopic
@@ -26,6 +25,7 @@ from contracts.codec import decode, subject_of
 from contracts.errors import Reject
 from contracts.events import Destination, ScanCompleted, ScanRequested
 from contracts.flow import OUTSIDE
+from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import located, own_database, send
 
@@ -38,10 +38,6 @@ PATIENCE_S: Final = 120.0
 _SPAN: Final = re.compile(r"(\d{1,4})\s*([mhd])")
 _UNITS_S: Final = {"m": 60, "h": 3600, "d": 86_400}
 
-_data_option = click.option(
-    "--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR)."
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 _platform_option = click.option(
     "--platform",
     "sources",
@@ -73,22 +69,22 @@ class Scanned(Struct, frozen=True, kw_only=True):
     help="Candidates per platform. Where calls are rationed, more than a page (YouTube: 50) only with --platform.",
 )
 @click.option("--no-wait", is_flag=True, help="Return at once, without what was found.")
-@_json_option
-@_data_option
+@json_option
+@data_option
 def scan(
     niche: str, sources: tuple[str, ...], limit: int, *, no_wait: bool, as_json: bool, data_dir: Path | None
 ) -> None:
     """Look for candidates once, and tell what was asked, found, left out, and why. Fails if no platform answered."""
-    settings = _settings(data_dir)
+    settings = settings_in(data_dir)
     event = ScanRequested(niche=normal(niche), platform=",".join(sources) if sources else None, limit=limit)
     choose(event.platform, settings)
     try:
-        done = _run(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
+        done = complete(_scan(settings, event, patience_s=0.0 if no_wait else PATIENCE_S))
     except SystemExit:
         say("stopped waiting; the scan goes on. `ettametta status` shows what comes of it", err=True)
         raise
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         say(render_scan(done, settings, waited_s=0.0 if no_wait else PATIENCE_S))
     if done.failed and not done.found:
@@ -141,8 +137,8 @@ def niches() -> None:
 
 @niches.command("list")
 @click.option("--proposed", is_flag=True, help="Show what might be worth watching and what rises.")
-@_json_option
-@_data_option
+@json_option
+@data_option
 def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None:
     """List the watched niches. Movement: growth of views a day, new works and topics; more gets more rationed calls."""
     if proposed:
@@ -153,13 +149,13 @@ def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None
 
         proposals, topics = _with_niches(data_dir, both)
         if as_json:
-            _print_json({"proposals": proposals, "topics": topics})
+            print_json({"proposals": proposals, "topics": topics})
         else:
             say(render_proposals(proposals, topics))
         return
     found = _with_niches(data_dir, lambda known: known.listed())
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         say(render_niches(found))
 
@@ -177,11 +173,11 @@ def niches_list(*, proposed: bool, as_json: bool, data_dir: Path | None) -> None
 )
 @click.option("--to", metavar="PLATFORM", help="Where its winners are posted [DESTINATION].")
 @click.option("--why", default="", metavar="TEXT", help="A note for people.")
-@_data_option
+@data_option
 def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, **options: Any) -> None:
     """Watch NAME, from now on; this also accepts a proposal of that name."""
     every_s = _span_s(every)
-    destination = _destination(_settings(data_dir), to)
+    destination = _destination(settings_in(data_dir), to)
     added = _with_niches(
         data_dir,
         lambda known: known.add(
@@ -200,7 +196,7 @@ def niches_add(name: str, data_dir: Path | None, *, every: str, to: str | None, 
 @niches.command("pause")
 @click.argument("name")
 @click.option("--off", is_flag=True, help="End the pause.")
-@_data_option
+@data_option
 def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
     """Stop scanning NAME until `pause NAME --off`."""
     say(_with_niches(data_dir, lambda known: known.pause(name, now=datetime.now(UTC), paused=not off)))
@@ -208,7 +204,7 @@ def niches_pause(name: str, *, off: bool, data_dir: Path | None) -> None:
 
 @niches.command("drop")
 @click.argument("name")
-@_data_option
+@data_option
 def niches_drop(name: str, data_dir: Path | None) -> None:
     """Watch NAME no more, or refuse a proposal for good. What was found stays."""
     say(_with_niches(data_dir, lambda known: known.drop(name, now=datetime.now(UTC))))
@@ -253,13 +249,6 @@ def render_proposals(proposals: tuple[OpenProposal, ...], topics: tuple[KnownTop
     return "\n".join(lines)
 
 
-def _settings(data_dir: Path | None) -> Settings:
-    settings = load_settings()
-    return (
-        settings if data_dir is None else msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
-    )
-
-
 def _destination(settings: Settings, to: str | None) -> Destination | None:
     if to is None:
         return None
@@ -296,18 +285,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Niches]:
 
 def _with_niches(data_dir: Path | None, work: Callable[[Niches], Coroutine[Any, Any, T]]) -> T:
     async def go() -> T:
-        async with _opened(_settings(data_dir)) as known:
+        async with _opened(settings_in(data_dir)) as known:
             return await work(known)
 
-    return _run(go())
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise SystemExit(130) from None
-
-
-def _print_json(value: Any) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    return complete(go())

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import click
-import msgspec
 
 from actors.ranker.observe import Observed, observe
-from actors.runtime.settings import Settings, load_settings
+from actors.runtime.settings import Settings
+from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import own_database
 
@@ -19,20 +19,18 @@ __all__ = ["observe_file", "observed"]
 
 @click.command("observe")
 @click.argument("history", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR).")
+@json_option
+@data_option
 def observe_file(*, history: Path, as_json: bool, data_dir: Path | None) -> None:
     """Store candidates and their observations from a file, lines as `rank` takes them. Nothing is made of them.
 
     Running again on the same file changes nothing. A line that cannot be read or stored is named, and the others are
     stored. Works without observations are stored without counts.
     """
-    settings = load_settings()
-    if data_dir is not None:
-        settings = msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
-    found = asyncio.run(observed(settings, history))
+    settings = settings_in(data_dir)
+    found = complete(observed(settings, history))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
         return
     for bad in found.bad:
         say(f"line {bad.number}: {bad.because}", err=True)

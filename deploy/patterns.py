@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 from msgspec import Struct
 
 from actors.ranker.findings import Pattern, patterns_of, refresh, trends_of
 from actors.ranker.trends import Trend
-from actors.runtime.settings import Settings, load_settings
+from actors.runtime.settings import Settings
+from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import own_database
 
@@ -34,16 +33,14 @@ class Findings(Struct, frozen=True, kw_only=True):
 @click.command()
 @click.option("--niche", help="Only this niche [all].")
 @click.option("--refresh", "anew", is_flag=True, help="Work them out anew first.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR).")
+@json_option
+@data_option
 def patterns(*, niche: str | None, anew: bool, as_json: bool, data_dir: Path | None) -> None:
     """Show how niches move, and which forms of title, hook, length, pacing and captions grew in them."""
-    settings = load_settings()
-    if data_dir is not None:
-        settings = msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
-    found = asyncio.run(findings(settings, niche, refresh_at=datetime.now(UTC) if anew else None))
+    settings = settings_in(data_dir)
+    found = complete(findings(settings, niche, refresh_at=datetime.now(UTC) if anew else None))
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         say(render(found, niche))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import msgspec
 from actors.ranker.chores import can_learn
 from actors.ranker.model import Report, retire
 from actors.ranker.train import retrain
-from actors.runtime.settings import Settings, load_settings
+from actors.runtime.settings import Settings
 from contracts.errors import Reject
+from deploy.command import complete, data_option, json_option, settings_in
 from deploy.say import say
 from deploy.system import own_database
 
@@ -22,16 +22,14 @@ __all__ = ["train", "trained"]
 
 @click.command()
 @click.option("--retire", "retiring", is_flag=True, help="Train nothing: go back to the forecast without a model.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of everything that is kept (DATA_DIR).")
+@json_option
+@data_option
 def train(*, retiring: bool, as_json: bool, data_dir: Path | None) -> None:
     """Train a ranking model on what was observed, judge it on later days, and use it if it is better there."""
-    settings = load_settings()
-    if data_dir is not None:
-        settings = msgspec.structs.replace(settings, data_dir=data_dir.expanduser().absolute())
+    settings = settings_in(data_dir)
     if not retiring and not can_learn():
         raise Reject("what training needs is not installed", mend="install it: pip install 'ettametta[learn]'")
-    report = asyncio.run(trained(settings, retiring=retiring))
+    report = complete(trained(settings, retiring=retiring))
     if report is None:
         say("the forecast alone ranks")
     elif as_json:

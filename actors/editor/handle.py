@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors import platforms
 from actors.editor.acquire import Acquired, acquire_candidate, acquire_url, file_sha256, source_key
 from actors.editor.captions import Captioned, captions_for, transcript_of, voice_rights
 from actors.editor.groq_api import GroqApi, Unanswered
@@ -23,6 +24,7 @@ from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
 from actors.editor.transcribe import transcribe
 from actors.editor.words import SourceText, compose, title_from_file_name
 from actors.editor.writer import post_text
+from actors.runtime import slots
 from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.objects import content_key
@@ -244,6 +246,9 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
     if wish.titled:
         text = replace(text, title=compose(words, rights).title)
     reach("editor.planned")
+    if wish.destination is not None:  # no render is paid for that there is no room to post
+        most = platforms.posts_per_day(wish.destination.platform, services.settings)
+        await slots.reserve(services.db, wish.item_id, wish.destination, most, now=work.now)
     async with work.commit() as tx:
         if captioned is not None:
             await tx.conn.execute(Q["put_transcript"], wish.item_id, captioned.origin, captioned.cues)

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from actors.publisher.caption import make_caption
 from contracts.events import PostRequested, RenderCompleted
 from contracts.ids import PostId, post_id
 from contracts.platform import Draft, Limits
@@ -50,16 +51,32 @@ def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draf
 
     A scheduled post is private until its time, which the platform keeps; a time in the past means public at once.
     """
-    post = post_id(request.item_id, request.destination.platform)
     destination = request.destination
+    marker = marker_of(post_id(request.item_id, destination.platform, destination.account_id))
     privacy, publish_at = destination.privacy, destination.publish_at
     if publish_at is not None and privacy != "unlisted":
         privacy, publish_at = ("private", publish_at) if publish_at > now else ("public", None)
+    title = " ".join((request.title or request.rights.title).split())
+    tags = _fit_tags(request.hashtags, limits.tags_chars, reserved=len(marker))
+    words = make_caption(
+        title=title,
+        description=request.description,
+        credit=attribution_text(request.rights),
+        hashtags=tuple(tag.replace(" ", "") for tag in tags),
+        limits=limits,
+    )
     return Draft(
-        marker=marker_of(post),
-        title=_cut(" ".join((request.title or request.rights.title).split()), limits.title_chars),
+        marker=marker,
+        title=_cut(title, limits.title_chars),
         description=_describe(request, limits.description_bytes),
-        tags=_fit_tags(request.hashtags, limits.tags_chars, reserved=len(marker_of(post))),
+        tags=tags if limits.max_hashtags is None else tags[: limits.max_hashtags],
+        caption=words or "",
+        paid=destination.paid,
+        own_brand=destination.own_brand,
+        for_children=destination.for_children,
+        thumbnail=request.thumbnail_key,
+        subtitles=request.subtitles_key,
+        options=destination.options,
         privacy=privacy,
         publish_at=publish_at,
         synthetic=request.synthetic,

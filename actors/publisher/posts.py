@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+import asyncpg
 import msgspec
 from msgspec import Struct
 
@@ -17,9 +18,9 @@ from contracts.clock import Utc
 from contracts.errors import Reject
 from contracts.events import PostRequested
 from contracts.ids import AccountId, CorrelationId, ItemId, ObjectKey, PostId
-from contracts.platform import Draft, UploadCheckpoint
+from contracts.platform import Draft, RemotePost, UploadCheckpoint
 
-__all__ = ["Account", "Post", "Posts", "Q", "Session", "choose_account"]
+__all__ = ["Account", "Held", "Post", "Posts", "Q", "Session", "choose_account"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
@@ -41,6 +42,9 @@ class Post(Struct, frozen=True, kw_only=True):
     platform_post_id: str | None
     url: str | None
     privacy: str | None
+    correlation_id: CorrelationId
+    settled: Literal["url", "absent", "dropped"] | None
+    rendered_again: str | None
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -49,30 +53,55 @@ class Session(Struct, frozen=True, kw_only=True):
     checkpoint: UploadCheckpoint
     may_exist: bool = False
     """A request that may have made the post has left, or may have: it may exist."""
+    unanswered: int = 0
+    """How many such requests left whose refusal is not certain."""
     refused_at: Utc | None = None
     """When the platform said that the session takes no more bytes; bytes that it takes after all undo that."""
     told: bool = False
     """A person was told that the outcome is unknown."""
+    working_since: Utc | None = None
+    """Since when the platform has everything and works on it."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
     account_id: AccountId
     state: str
     state_because: str
+    paused_at: Utc | None = None
+    paused_because: str = ""
 
 
-def choose_account(accounts: list[Account], *, wanted: AccountId | None, platform: str) -> Account | None:
-    """Return the account to post with; None: none can be used now, so the post waits.
+class Held(Struct, frozen=True):
+    """No account can be used now, so the post waits. next_action: empty, connecting one lets it go on."""
 
+    because: str
+    next_action: str = ""
+
+
+def choose_account(
+    accounts: list[Account], *, wanted: AccountId | None, platform: str, asks_only: bool = False
+) -> Account | Held:
+    """Return the account to post with, or why the post waits.
+
+    Args: asks_only: the post may be there already; a paused account is asked for it all the same.
     Raises: Reject if several are connected and none is named.
     """
-    usable = [account for account in accounts if account.state == "connected"]
+    connected = [account for account in accounts if account.state == "connected"]
     if wanted is not None:
-        return next((account for account in usable if account.account_id == wanted), None)
+        connected = [account for account in connected if account.account_id == wanted]
+    usable = [account for account in connected if account.paused_at is None or asks_only]
     if len(usable) > 1:
         names = ", ".join(account.account_id for account in usable)
         raise Reject(f"{len(usable)} {platform} accounts are connected: {names}", mend="Name one in the destination")
-    return usable[0] if usable else None
+    if usable:
+        return usable[0]
+    if connected:
+        paused = connected[0]
+        return Held(
+            f"{paused.account_id} is paused: {paused.paused_because}",
+            f"look into that, then: ettametta accounts resume {paused.account_id}",
+        )
+    return Held(f"no {platform} account is connected" if wanted is None else f"{wanted} is not connected")
 
 
 class Posts:
@@ -102,19 +131,50 @@ class Posts:
             await conn.execute(Q["renew_intent"], self.post_id, *content)
             return await self._read(conn)
 
-    async def claim(self, request: PostRequested, post: Post) -> tuple[Post, Account | None]:
-        """Choose the account and note it. Raises: Reject if several accounts could be meant."""
-        async with self.fenced() as conn:
-            account = await self.account(conn, request, post)
-            if account is not None:
-                await conn.execute(Q["claim"], self.post_id, account.account_id, self._services.clock.now())
-            return await self._read(conn), account
+    async def claim(self, request: PostRequested, post: Post) -> tuple[Post, Account | Held]:
+        """Choose the account and note it.
 
-    async def account(self, conn: Connection, request: PostRequested, post: Post) -> Account | None:
+        Raises: Reject if several accounts could be meant, or the item was posted to that account by another post.
+        """
+        account: Account | Held | None = None
+        try:
+            async with self.fenced() as conn:
+                account = await self.account(conn, request, post)
+                if isinstance(account, Account):
+                    now = self._services.clock.now()
+                    await conn.execute(Q["release_account"], self.post_id, post.item_id, account.account_id, now)
+                    await conn.execute(Q["claim"], self.post_id, account.account_id, now)
+                return await self._read(conn), account
+        except asyncpg.UniqueViolationError:
+            assert isinstance(account, Account)
+            raise await self._taken(post, account.account_id) from None
+
+    async def _taken(self, post: Post, account: AccountId) -> Reject:
+        row = await self._services.db.fetchrow(Q["posted_to"], post.item_id, account)
+        if row is None:  # it was given up in between
+            return Reject(f"another post of the same item was under way to {account}", mend="Ask for it again")
+        if row["state"] in {"published", "removed"}:
+            where = f" ({row['url']})" if row["url"] else ""
+            reason = f"already posted to that account by post {row['post_id']}{where}"
+            return Reject(reason, mend="Nothing is to be done")
+        return Reject(
+            f"already being posted to that account by post {row['post_id']}, which is {row['state']}",
+            mend=f"See it: ettametta posts show {row['post_id']}",
+        )
+
+    async def account(self, conn: Connection, request: PostRequested, post: Post) -> Account | Held:
         """Choose the account; a session that is open stays with the account that opened it."""
         wanted = post.account_id if post.session is not None else request.destination.account_id
         accounts = [into(Account, row) for row in await conn.fetch(Q["list_accounts"], post.platform)]
-        return choose_account(accounts, wanted=wanted, platform=post.platform)
+        return choose_account(accounts, wanted=wanted, platform=post.platform, asks_only=self.may_exist(post))
+
+    def may_exist(self, post: Post) -> bool:
+        """Whether the post may be on the platform already."""
+        return post.session is not None and self.open(post.session).may_exist
+
+    async def read(self) -> Post:
+        async with self.fenced() as conn:
+            return await self._read(conn)
 
     async def _read(self, conn: Connection) -> Post:
         row = await conn.fetchrow(Q["lock_post"], self.post_id)
@@ -136,6 +196,17 @@ class Posts:
 
     async def drop_session(self, because: str) -> None:
         await self._write("drop_session", because)
+
+    async def land(self, remote: RemotePost) -> None:
+        """Note the post that stands, while something is added to it still."""
+        await self._write("set_landed", remote.platform_post_id, remote.url, remote.privacy)
+
+    async def owner(self, platform: str, platform_post_id: str) -> PostId | None:
+        """Return the other post whose outcome that is; None: it is nobody's."""
+        return await self._services.db.fetchval(Q["owner_of"], platform, platform_post_id, self.post_id)  # type: ignore[no-any-return]
+
+    async def set_draft(self, draft: Draft) -> None:
+        await self._write("set_draft", draft)
 
     async def set_state(self, state: str, *, because: str, next_action: str) -> None:
         await self._write("set_state", state, because, next_action)

@@ -8,20 +8,44 @@ on conflict (post_id) do nothing;
 
 -- name: lock_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes, session,
-       platform_post_id, url, privacy
+       platform_post_id, url, privacy, correlation_id, settled, rendered_again
 from posts where post_id = $1
 for update;
 
 -- name: renew_intent :exec  A new request for a post of which nothing was sent
 update posts
-set draft = $2, object_key = $3, size_bytes = $4, correlation_id = $5, request = $6, updated_at = $7
-where post_id = $1 and session is null and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed');
+set draft = $2, object_key = $3, size_bytes = $4, correlation_id = $5, request = $6, updated_at = $7,
+    settled = case when settled = 'dropped' then null else settled end
+where post_id = $1 and session is null and platform_post_id is null
+  and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed')
+  and (settled is distinct from 'dropped' or correlation_id <> $5);
 
 -- name: claim :exec
 update posts
 set account_id = $2, because = '', next_action = '', updated_at = $3,
-    state = case when session is null then 'claimed' when state in ('unconfirmed', 'processing') then state else 'uploading' end
+    state = case when session is null then 'claimed' when state in ('unconfirmed', 'processing') then state
+                 else 'uploading' end
+where post_id = $1 and state <> 'published';
+
+-- name: release_account :exec  A post of the same item of which nothing was sent makes room for the one that goes now
+update posts set account_id = null, updated_at = $4
+where item_id = $2 and account_id = $3 and post_id <> $1 and session is null and platform_post_id is null
+  and state in ('waiting', 'failed');
+
+-- name: posted_to :one
+select post_id, state, url from posts where item_id = $1 and account_id = $2;
+
+-- name: owner_of :val
+select post_id from posts where platform = $1 and platform_post_id = $2 and post_id <> $3;
+
+-- name: set_landed :exec  The post stands; what is added to it may take further tries
+update posts
+set state = 'processing', because = 'its thumbnail and subtitles are added', next_action = 'none: it goes on by itself',
+    platform_post_id = $2, url = $3, privacy = $4, published_at = $5, updated_at = $5
 where post_id = $1;
+
+-- name: set_draft :exec
+update posts set draft = $2, updated_at = $3 where post_id = $1 and session is null;
 
 -- name: store_session :exec  Before a byte is sent
 update posts set session = $2, session_at = $3, state = 'uploading', because = '', next_action = '', updated_at = $3
@@ -43,29 +67,40 @@ update posts set because = $2, next_action = $3, updated_at = $4 where post_id =
 
 -- name: set_waiting :exec  Without a session the post belongs to whichever account its request names
 update posts
-set state = 'waiting', because = $2, next_action = $3, updated_at = $5,
-    account_id = case when session is null then $4 else account_id end
+set state = 'waiting', because = $2, next_action = $3, updated_at = $4,
+    account_id = case when session is null then null else account_id end
 where post_id = $1 and state <> 'published';
 
 -- name: set_published :exec
 update posts
 set state = 'published', platform_post_id = $2, url = $3, privacy = $4, because = $5, next_action = '', session = null,
-    published_at = $6, updated_at = $6
+    published_at = coalesce(published_at, $6), updated_at = $6
 where post_id = $1;
 
 -- name: serialise_waiting :exec  Going to wait and looking for who waits exclude each other, per platform
 select pg_advisory_xact_lock(hashtextextended('publisher.waiting.' || $1::text, 0));
 
 -- name: list_accounts :many
-select account_id, state, state_because from accounts where platform = $1 order by account_id;
+select account_id, state, state_because, paused_at, paused_because from accounts where platform = $1 order by account_id;
 
 -- name: list_waiting :many  Oldest first
 select post_id, correlation_id, request from posts
-where platform = $1 and state = 'waiting' and (account_id is null or account_id = $2)
+where platform = $1 and state = 'waiting'
+  and coalesce(account_id, request -> 'destination' ->> 'account_id', $2) = $2
 order by intent_at, post_id;
 
--- name: rendered_from :val  The plan that the same bytes were rendered from last; null: they were made elsewhere
-select plan from renditions where rendition ->> 'sha256' = $1 order by started_at desc, plan_id limit 1;
+-- name: rendered_from :one  What the same bytes were rendered from last; none: they were made elsewhere
+select plan_id, item_id, plan, rendition from renditions where rendition ->> 'sha256' = $1 order by started_at desc, plan_id limit 1;
+
+-- name: probed :val  What decoding showed of the same bytes
+select probe from (
+    select probe from probes where sha256 = $1
+    union all
+    select probe from assets where sha256 = $1 and probe is not null
+) as known limit 1;
+
+-- name: put_probe :exec
+insert into probes (sha256, probe, read_at) values ($1, $2, $3) on conflict (sha256) do nothing;
 
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;
@@ -80,3 +115,38 @@ update posts set because = $2, updated_at = $3 where post_id = $1 and state = 'p
 -- name: pause_account :val  True: it was not paused before
 update accounts set paused_at = $3, paused_because = $2 where account_id = $1 and paused_at is null
 returning true;
+
+-- name: ask_anew :exec  The platform does not take the file as it is; another is made of the same plan
+update posts set state = 'waiting', because = $2, next_action = 'none: it goes on when it is rendered', rendered_again = $3,
+                 updated_at = $4
+where post_id = $1;
+
+-- name: settle :exec  A person's word on a post whose outcome is not known, or that is given up
+update posts
+set settled = $2, settled_at = $6, state = $3, because = $4, next_action = $5, updated_at = $6,
+    session = case when $2 = 'absent' then null else session end,
+    session_at = case when $2 = 'absent' then null else session_at end
+where post_id = $1;
+
+-- name: list_posts :many  Newest first
+select post_id, item_id, platform, account_id, state, because, next_action, draft ->> 'title' as title, url, updated_at
+from posts where ($1::text is null or state = $1)
+order by updated_at desc, post_id limit $2;
+
+-- name: show_post :one
+select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes,
+       platform_post_id, url, privacy, correlation_id, settled, settled_at, rendered_again, intent_at, session_at,
+       published_at, updated_at, request, session is not null as upload_begun
+from posts where post_id = $1;
+
+-- name: like_id :many  Posts whose id begins so
+select post_id from posts where starts_with(post_id, $1) order by post_id limit 2;
+
+-- name: state_of :val
+select state from posts where post_id = $1;
+
+-- name: landed_at :val  Since when only additions are missing; null: it is not noted
+select published_at from posts where post_id = $1;
+
+-- name: changed_at :val
+select updated_at from posts where post_id = $1 for update;

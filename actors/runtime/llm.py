@@ -12,10 +12,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from actors.runtime.clock import Clock
 from actors.runtime.http import LONGEST_WAIT_S, retry_after
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from groq import APIStatusError, AsyncGroq
     from groq._response import AsyncAPIResponse
 
-__all__ = ["GROQ_URL", "OPENAI_MODEL", "OPENAI_URL", "SET_ONE", "UNSET", "Llm", "Provider"]
+__all__ = ["GROQ_URL", "OPENAI_MODEL", "OPENAI_URL", "SET_ONE", "UNSET", "Llm", "Provider", "Used"]
 
 Provider = Literal["groq", "openai"]
 
@@ -60,8 +60,16 @@ class _Choice(Struct, frozen=True):
     finish_reason: str | None = None
 
 
+class Used(Struct, frozen=True):
+    """Tokens of one answer, as the provider counts them."""
+
+    prompt_tokens: Annotated[int, Meta(ge=0)]
+    completion_tokens: Annotated[int, Meta(ge=0)]
+
+
 class _Completion(Struct, frozen=True):
     choices: tuple[_Choice, ...]
+    usage: Any = None
 
 
 class _Model(Struct, frozen=True):
@@ -89,6 +97,8 @@ class Llm:
         self._key = key
         self._user_agent = settings.user_agent
         self._clock = clock
+        self.used: Used | None = None
+        """Tokens of the last answer; None: it did not tell, or there was none."""
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock) -> Self | None:
@@ -131,6 +141,7 @@ class Llm:
             # Models that think refuse a temperature, and their thoughts count as answer.
             body["max_completion_tokens"] = most_tokens * _THOUGHTS
         completion = await self.ask(self._call("post", "/chat/completions", body), _Completion, deadline_s, tries=tries)
+        self.used = _used(completion.usage)
         if not completion.choices:
             raise Retry("the model answered without a choice")
         choice = completion.choices[0]
@@ -227,6 +238,13 @@ class Llm:
         if code in {"model_decommissioned", "model_not_found"}:
             return Reject(text, mend=f"Set {self.model_name} to a model that `ettametta doctor` lists")
         return Reject(text)
+
+
+def _used(told: Any) -> Used | None:
+    try:
+        return msgspec.convert(told, Used)
+    except msgspec.ValidationError:
+        return None
 
 
 def _wait_s(error: APIStatusError) -> float | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from actors.runtime.cache import Cache
 from actors.runtime.clock import Clock
 from actors.runtime.http import Http
+from actors.runtime.pace import Pace
 from actors.runtime.quota import Quota
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
@@ -24,3 +25,5 @@ class Means:
     clock: Clock
     quota: Quota
     cache: Cache
+    pace: Pace = field(default_factory=lambda: Pace(0, Clock()))
+    """How fast uploads may go; shared by all of a process."""

@@ -73,6 +73,10 @@ class Objects(Protocol):
         """Give a path to read the object at, for as long as the context lasts. Raises: Reject if there is none."""
         ...
 
+    async def address(self, key: ObjectKey, *, life_s: int) -> str | None:
+        """Return where others may read the object for a while, a secret; None: this store is not on the net."""
+        ...
+
 
 def content_key(prefix: str, sha256: str, suffix: str) -> ObjectKey:
     """Return the key of content-addressed data: prefix/ab/abcdef….suffix."""
@@ -117,6 +121,9 @@ class Folder:
     async def size(self, key: ObjectKey) -> int | None:
         path = self.path(key)
         return await asyncio.to_thread(lambda: path.stat().st_size if path.is_file() else None)
+
+    async def address(self, key: ObjectKey, *, life_s: int) -> str | None:  # noqa: ARG002 - a folder is not on the net
+        return None
 
     async def delete(self, key: ObjectKey) -> None:
         await _in_folder(key, lambda: self.path(key).unlink(missing_ok=True))
@@ -206,6 +213,11 @@ class S3:
                 if _code(error) in _ABSENT:
                     return None
                 raise
+
+    async def address(self, key: ObjectKey, *, life_s: int) -> str | None:
+        async with _s3_errors(key):
+            place = await self._client.generate_presigned_url("get_object", Params=self._at(key), ExpiresIn=life_s)
+        return str(place)
 
     async def delete(self, key: ObjectKey) -> None:
         async with _s3_errors(key):

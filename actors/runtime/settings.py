@@ -118,6 +118,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         None
     )
     privacy: Annotated[Privacy, Meta(description="Who may see new posts.")] = "private"
+    upload_bytes_per_s: Annotated[
+        int, Meta(description="Most bytes a second that one publisher uploads; 0: as fast as it goes.", ge=0)
+    ] = 0
+    late_posts: Annotated[
+        str,
+        Meta(
+            description="Posts whose time has passed by more than LATE_AFTER_S: post (late), skip, or ask a person.",
+            pattern="^(?:post|skip|ask)$",
+        ),
+    ] = "ask"
+    late_after_s: Annotated[float, Meta(description="How late a post may be without being late, seconds.", ge=0)] = (
+        3600.0
+    )
+    youtube_uploads_per_day: Annotated[
+        int, Meta(description="Upload calls a day that Google grants the project of GOOGLE_CLIENT_ID.", ge=0)
+    ] = 100
     monetised: Annotated[bool, Meta(description="The channel earns money: non-commercial licences are refused.")] = True
     render_chunk_from_s: Annotated[
         float, Meta(description="Plans at least this long are rendered in chunks by all renderers, seconds.", ge=0)

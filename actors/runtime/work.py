@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -24,6 +25,7 @@ from actors.runtime.ledger import Lease, Ledger, Tx
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
 from actors.runtime.objects import Objects
+from actors.runtime.pace import Pace
 from actors.runtime.quota import SharedQuota
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import Tokens
@@ -85,7 +87,13 @@ class Services:
             clock=self.clock,
             quota=SharedQuota(self.db, self.clock),
             cache=SharedCache(self.db, self.clock),
+            pace=self.pace,
         )
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How fast all uploads of this process may go together."""
+        return Pace(self.settings.upload_bytes_per_s, self.clock)
 
     def unit(
         self, *, seed: str, correlation_id: CorrelationId, causation_id: EventId | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -16,14 +17,21 @@ import pytest
 from actors.platforms import youtube
 from actors.platforms._google_upload import CHUNK_UNIT_BYTES
 from actors.platforms._youtube_errors import next_quota_day
-from actors.publisher.handle import CERTAIN_AFTER
+from actors.publisher.doubt import CERTAIN_AFTER, PATIENCE, SLOW_POLL
+from actors.publisher.dress import DRESSED_WITHIN
 from actors.publisher.posts import Posts, Session
+from actors.publisher.remedy import Remedy
+from actors.runtime import slots
 from actors.runtime.db import Database
 from actors.runtime.ledger import Ledger
-from contracts.errors import Retry
+from actors.runtime.slots import PostsPerDay
+from actors.runtime.work import Services
+from contracts.errors import RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import AccountConnected, Destination, PostRequested
-from contracts.ids import EventId, ItemId
-from contracts.platform import Draft, UploadCheckpoint
+from contracts.ids import CorrelationId, EventId, ItemId, ObjectKey
+from contracts.media import Rational, Rendition
+from contracts.plan import Clip, Plan, PlanSource, plan_id
+from contracts.platform import Draft, RemotePost, UploadCheckpoint
 from contracts.rights import RightsRecord
 from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
 from tests.journal import Notes
@@ -248,7 +256,7 @@ async def test_an_unknown_outcome_is_shown_and_never_silently_repeated(channel: 
     await unconfirmed(channel, request)
     post = await channel.post()
     assert post["state"] == "unconfirmed"
-    assert "after the last byte was sent" in post["because"]
+    assert "after everything was sent" in post["because"]
     assert "look for" in post["next_action"]
     letter = await channel.db.fetchrow("select kind, error from dead_letters")
     assert letter is not None
@@ -268,6 +276,324 @@ async def test_a_person_can_have_it_uploaded_anew_when_a_day_has_passed(channel:
     channel.clock.turn(CERTAIN_AFTER.total_seconds())
     assert await again(channel, request) == "ack"
     await published_once(channel)
+
+
+async def told_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the platform one that cannot tell whether a post is there."""
+
+    async def find(*_: Any) -> None:
+        raise Unconfirmed("its list of posts cannot be read")
+
+    monkeypatch.setattr(youtube.YouTube, "find", find)
+
+
+async def test_what_a_platform_cannot_tell_is_never_sent_anew_by_itself(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry, or another wish, a day later posts a second video because the platform could not say no."""
+    await channel.connect()
+    request = await asked(channel)
+    await told_absent(monkeypatch)
+    await unconfirmed(channel, request)
+    for _ in range(3):
+        channel.clock.turn(2 * CERTAIN_AFTER.total_seconds())
+        assert await again(channel, request) == "term"
+        assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "term"
+    post = await channel.post()
+    assert post["state"] == "unconfirmed"
+    assert f"ettametta posts settle {post['post_id']} --absent" in post["next_action"]
+    assert len((await channel.state())["sessions"]) == 1
+
+
+async def test_a_person_who_says_that_it_is_not_there_has_it_sent_anew(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A post whose platform cannot tell is stuck for ever."""
+    await channel.connect()
+    request = await asked(channel)
+    await told_absent(monkeypatch)
+    await unconfirmed(channel, request)
+    remedy = Remedy(channel.db, channel.clock)
+    post = await channel.post()
+    assert "sent anew" in await remedy.absent(post["post_id"][:8])
+    post = await channel.post()
+    assert (post["state"], post["settled"], post["session"]) == ("claimed", "absent", None)
+    (asked_anew,) = await channel.given("post.requested")
+    assert asked_anew["correlation_id"] == request.correlation_id
+    assert await channel.settle(msgspec.convert(asked_anew, PostRequested)) == "ack"
+    await published_once(channel)
+    with pytest.raises(Reject, match="is published"):
+        await remedy.absent(post["post_id"])
+
+
+async def test_a_person_who_says_where_it_is_ends_the_doubt(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A post that a person found is never measured, or is posted again."""
+    account = await channel.connect()
+    request = await asked(channel)
+    await told_absent(monkeypatch)
+    await unconfirmed(channel, request)
+    remedy = Remedy(channel.db, channel.clock)
+    post = await channel.post()
+    said = await remedy.there(post["post_id"], url="https://www.youtube.com/watch?v=abc", platform_post_id="abc")
+    assert "is published" in said
+    post = await channel.post()
+    assert (post["state"], post["settled"], post["session"]) == ("published", "url", None)
+    (told,) = await channel.given("post.published")
+    assert (told["platform_post_id"], told["account_id"]) == ("abc", account)
+    assert await again(channel, request) == "ack"
+    assert len((await channel.state())["sessions"]) == 1
+
+
+async def test_a_post_that_is_worked_on_cannot_be_settled(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's word and an upload under way overwrite each other."""
+    await channel.connect()
+    request = await asked(channel)
+    await told_absent(monkeypatch)
+    await unconfirmed(channel, request)
+    post = await channel.post()
+    async with channel.services.ledger.lease(f"post:{post['post_id']}"):
+        with pytest.raises(Reject, match="is being worked on"):
+            await Remedy(channel.db, channel.clock).absent(post["post_id"])
+
+
+async def test_what_was_given_up_stays_so_until_it_is_asked_for_again(channel: Channel) -> None:
+    """A post that a person gave up comes back with the next delivery of the same wish."""
+    request = await asked(channel)
+    assert await channel.settle(request) == "ack"
+    post = await channel.post()
+    assert "given up" in await Remedy(channel.db, channel.clock).dropped(post["post_id"])
+    await channel.connect()
+    assert await again(channel, request) == "ack"
+    assert (await channel.post())["state"] == "failed"
+    assert (await channel.state())["videos"] == []
+    anew = stamped(msgspec.structs.replace(request, event_id=EventId(""), correlation_id=CorrelationId("")))
+    assert await channel.settle(anew) == "ack"
+    await published_once(channel)
+
+
+async def test_a_post_that_was_taken_down_is_not_posted_again(channel: Channel) -> None:
+    """A video that a platform removed is posted once more by the next wish for it."""
+    await channel.connect()
+    request = await asked(channel)
+    assert await channel.settle(request) == "ack"
+    await channel.db.execute("update posts set state = 'removed', because = 'removed at youtube: spam'")
+    assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "term"
+    assert "taken down since" in await channel.db.fetchval("select error from dead_letters")
+    assert (await channel.post())["state"] == "removed"
+    assert len((await channel.state())["videos"]) == 1
+
+
+async def test_one_item_goes_to_one_account_once_whoever_names_it(channel: Channel) -> None:
+    """A wish that names the account posts what a wish without a name has posted there, or ends in a stack trace."""
+    account = await channel.connect()
+    request = await asked(channel)
+    assert await channel.settle(request) == "ack"
+    first = await channel.post()
+    named = await asked(channel, destination=Destination(platform="youtube", account_id=account))
+    assert await channel.settle(named) == "term"
+    error = await channel.db.fetchval("select error from dead_letters")
+    assert f"already posted to that account by post {first['post_id']}" in error
+    assert len((await channel.state())["videos"]) == 1
+
+
+async def test_a_paused_account_holds_its_posts_until_it_is_resumed(channel: Channel) -> None:
+    """After a removal the next post makes things worse, or what was held is lost."""
+    account = await channel.connect()
+    await channel.db.execute("update accounts set paused_at = now(), paused_because = 'a post was removed'")
+    request = await asked(channel)
+    assert await channel.settle(request) == "ack"
+    post = await channel.post()
+    assert post["state"] == "waiting"
+    assert "is paused: a post was removed" in post["because"]
+    assert f"ettametta accounts resume {account}" in post["next_action"]
+    assert (await channel.state())["sessions"] == []
+    await channel.db.execute("update accounts set paused_at = null, paused_because = ''")
+    assert await channel.settle(stamped(AccountConnected(account_id=account, platform="youtube"))) == "ack"
+    (resumed,) = await channel.given("post.requested")
+    assert await channel.settle(msgspec.convert(resumed, PostRequested)) == "ack"
+    await published_once(channel)
+
+
+async def test_a_platform_that_works_for_ever_is_told_and_never_sent_to_again(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A post that is stuck in processing is sent a second time, or nobody hears of it."""
+    await channel.connect()
+    request = await asked(channel)
+
+    async def works(*_: Any) -> None:
+        raise Snooze("the platform processes the video", delay_s=60.0)
+
+    monkeypatch.setattr(youtube.YouTube, "send", works)
+    assert (await channel.deliver(request))[0] == "nak"
+    assert (await channel.post())["state"] == "processing"
+    channel.clock.turn(PATIENCE.total_seconds())
+    answered, delay_s = await channel.deliver(request, delivery=2)
+    assert (answered, delay_s) == ("nak", SLOW_POLL.total_seconds())
+    post = await channel.post()
+    assert post["state"] == "unconfirmed"
+    assert "longer than it ever takes" in post["because"]
+    assert "posts settle" in post["next_action"]
+    channel.clock.turn(10 * CERTAIN_AFTER.total_seconds())
+    assert (await channel.deliver(request, delivery=3))[0] == "nak"
+    assert len((await channel.state())["sessions"]) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(youtube.YouTube, "chunk_bytes", CHUNK_UNIT_BYTES)
+    assert await channel.settle(request, first=4) == "ack"
+    await published_once(channel)
+
+
+async def test_a_refusal_after_everything_was_sent_is_no_failure(channel: Channel) -> None:
+    """A video that may be there passes for failed, and is posted again when a person tries again."""
+    await channel.connect()
+    request = await asked(channel)
+    await channel.fault("youtube.upload", "accept_then_timeout", skip=CHUNKS - 1, delay_s=0.0)
+    await channel.fault("youtube.upload_status", "status", skip=1, status=400, reason="badRequest")
+    assert await channel.settle(request) == "ack"
+    await published_once(channel)
+    assert len((await channel.state())["sessions"]) == 1
+
+
+async def test_two_posts_never_share_one_outcome(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform that is asked by words names another item's post, and the row of that is taken over."""
+    await channel.connect()
+    first = await asked(channel)
+    assert await channel.settle(first) == "ack"
+    video = await channel.video()
+
+    async def find(*_: Any) -> RemotePost:
+        return RemotePost(platform_post_id=video["id"], url="https://youtube.example.org")
+
+    monkeypatch.setattr(youtube.YouTube, "find", find)
+    second = await asked(channel, item_id=ItemId("internet_archive:another"))
+    await channel.fault("youtube.upload", "status", skip=CHUNKS - 1)
+    await channel.fault("youtube.upload_status", "session_expired", skip=1)
+    assert await channel.settle(second) == "term"
+    row = await channel.db.fetchrow("select * from posts where item_id = 'internet_archive:another'")
+    assert row is not None
+    assert row["state"] == "unconfirmed"
+    assert "is that of" in row["because"]
+
+
+async def test_a_video_that_does_not_fit_is_rendered_again_once(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform refuses after the whole upload what another rendering would have mended, or one is made for ever."""
+    await channel.connect()
+    monkeypatch.setattr(youtube, "LIMITS", msgspec.structs.replace(youtube.LIMITS, max_fps=24.0))
+    request = await asked(channel)
+    plan = Plan(
+        sources=(PlanSource(id="a", key=ObjectKey("a.mp4"), sha256="0", rights=RightsRecord(licence="CC0-1.0")),),
+        clips=(Clip(source="a", start_us=0, end_us=20_000_000),),
+    )
+    await rendered(channel, request, plan)
+    assert await channel.settle(request) == "ack"
+    post = await channel.post()
+    assert post["state"] == "waiting"
+    assert post["because"].startswith("it is rendered again for youtube: 30 frames a second")
+    (told,) = await channel.given("render.requested")
+    assert told["plan"]["output"]["fps"] == [24, 1]
+    assert (await channel.state())["sessions"] == []
+    assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "ack"
+    assert len(await channel.given("render.requested")) == 1
+    slower = msgspec.structs.replace(plan, output=msgspec.structs.replace(plan.output, fps=Rational(24)))
+    again_made = msgspec.structs.replace(request, event_id=EventId(""), key=await channel.put_video(VIDEO[1:]))
+    await rendered(channel, again_made, slower)
+    assert await channel.settle(stamped(again_made)) == "ack"
+    assert (await channel.post())["state"] == "published"
+
+
+async def rendered(channel: Channel, request: PostRequested, plan: Plan) -> None:
+    """Write down that the file of a request was rendered here from a plan."""
+    rendition = Rendition(
+        item_id=request.item_id,
+        plan_id=plan_id(plan),
+        key=request.key,
+        sha256=Path(request.key).stem,
+        size_bytes=len(VIDEO),
+        width_px=1080,
+        height_px=1920,
+        duration_us=20_000_000,
+        frames=600,
+        has_audio=True,
+        engine="hand",
+    )
+    await channel.db.execute(
+        "insert into items (item_id, correlation_id, origin, title, rights, decision)"
+        " values ($1, $1, 'import', 'Reef', $2, 'imported') on conflict do nothing",
+        *(request.item_id, RIGHTS),
+    )
+    await channel.db.execute(
+        "insert into renditions (plan_id, item_id, plan, rendition) values ($1, $2, $3, $4)",
+        *(rendition.plan_id, rendition.item_id, plan, rendition),
+    )
+
+
+async def test_what_cannot_be_added_keeps_no_post_from_standing(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thumbnail that the platform does not take sends the video again, or hides that it is there."""
+    await channel.connect()
+    monkeypatch.setattr(youtube, "CAPS", msgspec.structs.replace(youtube.CAPS, dresses=True))
+
+    async def dress(*_: Any, **__: Any) -> str:
+        raise Retry("the thumbnail was not taken")
+
+    monkeypatch.setattr(youtube.YouTube, "dress", dress, raising=False)
+    request = await asked(channel, thumbnail_key=await channel.put_video(b"a picture"))
+    assert (await channel.deliver(request))[0] == "nak"
+    post, video = await channel.post(), await channel.video()
+    assert (post["state"], post["platform_post_id"]) == ("processing", video["id"])
+    channel.clock.turn(DRESSED_WITHIN.total_seconds())
+    assert await channel.settle(request, first=2) == "ack"
+    await published_once(channel)
+    assert "without its thumbnail: the thumbnail was not taken" in (await channel.post())["because"]
+    assert len((await channel.state())["sessions"]) == 1
+
+
+async def test_room_is_kept_before_a_render_and_waited_for(channel: Channel) -> None:
+    """A video is rendered that cannot be posted for days, or one post more than the platform takes is tried."""
+    one = PostsPerDay(account=1)
+    here, now = Destination(platform="x"), channel.clock.now()
+    await slots.reserve(channel.db, ItemId("a:1"), here, one, now=now)
+    await slots.reserve(channel.db, ItemId("a:1"), here, one, now=now)
+    with pytest.raises(RateLimited, match="1 posts of a day") as full:
+        await slots.reserve(channel.db, ItemId("a:2"), here, one, now=now + timedelta(hours=1))
+    assert full.value.until == now + timedelta(days=1)
+    await slots.release(channel.db, ItemId("a:1"), here)
+    await slots.reserve(channel.db, ItemId("a:2"), here, one, now=now + timedelta(hours=1))
+    later = now + timedelta(hours=26)
+    await slots.reserve(channel.db, ItemId("a:3"), here, one, now=later)
+
+
+async def test_progress_is_told_at_most_once_a_second(channel: Channel) -> None:
+    """A page shows no progress, or the bus carries an event for each block."""
+    await channel.connect()
+    told: list[dict[str, Any]] = []
+
+    async def announce(subject: str, payload: bytes) -> None:
+        if subject == "ett.post.progressed":
+            told.append(msgspec.json.decode(payload))
+
+    services = replace_fields(channel.services, announce=announce)
+    watched = msgspec.structs.replace(channel, services=services)
+    assert await watched.settle(await asked(channel)) == "ack"
+    assert [one["sent_bytes"] for one in told] == [len(VIDEO)]
+    assert (told[0]["size_bytes"], told[0]["state"]) == (len(VIDEO), "processing")
+
+
+async def test_the_pace_of_uploads_is_kept(channel: Channel) -> None:
+    """An upload takes the whole line although the settings say otherwise."""
+    await channel.connect()
+    settings = msgspec.structs.replace(channel.services.settings, upload_bytes_per_s=CHUNK_UNIT_BYTES)
+    slow = msgspec.structs.replace(channel, services=replace_fields(channel.services, settings=settings))
+    began = channel.clock.now()
+    assert await slow.settle(await asked(channel)) == "ack"
+    assert (channel.clock.now() - began).total_seconds() >= CHUNKS - 2
+
+
+def replace_fields(services: Services, **changes: Any) -> Services:
+    return dataclasses.replace(services, **changes)
 
 
 async def test_a_token_that_ends_half_way_is_renewed_for_the_same_session(channel: Channel) -> None:
@@ -423,8 +749,9 @@ async def test_several_accounts_need_a_name(channel: Channel) -> None:
     assert other in post["because"]
     named = await asked(channel, destination=Destination(platform="youtube", account_id=other))
     assert await channel.settle(named) == "ack"
-    assert (await channel.post())["account_id"] == other
-    await published_once(channel)
+    (video,) = (await channel.state())["videos"]
+    (row,) = await channel.db.fetch("select * from posts where state = 'published'")
+    assert (row["account_id"], row["platform_post_id"]) == (other, video["id"])
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.platforms.youtube import LIMITS, check_draft
 from actors.publisher.draft import as_request, make_draft, marker_of, privacy_note
-from actors.publisher.posts import Account, choose_account
+from actors.publisher.posts import Account, Held, choose_account
 from contracts.errors import Reject
 from contracts.events import Destination, PostRequested, RenderCompleted
 from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId, post_id
@@ -97,11 +98,12 @@ def test_a_video_without_a_destination_is_kept() -> None:
     assert as_request(event) is None
 
 
-def test_a_post_has_one_id_and_one_marker_whatever_the_account() -> None:
-    """If this fails, one item is posted twice when the account changes."""
+def test_a_post_has_one_id_and_one_marker_for_each_account() -> None:
+    """If this fails, a post is not found again, or that of another account is taken for it."""
     one = make_draft(request(), limits=LIMITS, now=NOW)
     named = Destination(platform="youtube", account_id=AccountId("youtube:UC1"))
-    assert make_draft(request(destination=named), limits=LIMITS, now=NOW).marker == one.marker
+    there = post_id(request().item_id, "youtube", AccountId("youtube:UC1"))
+    assert make_draft(request(destination=named), limits=LIMITS, now=NOW).marker == marker_of(there) != one.marker
     assert make_draft(request(item_id=ItemId("x")), limits=LIMITS, now=NOW).marker != one.marker
     post = post_id(request().item_id, "youtube")
     assert one.marker == marker_of(post) == "ett" + post.replace("-", "")[:16]
@@ -181,14 +183,33 @@ def test_the_one_connected_account_is_used() -> None:
     """If this fails, people with one channel have to name it."""
     accounts = [account("youtube:a", "reconnect_needed"), account("youtube:b")]
     chosen = choose_account(accounts, wanted=None, platform="youtube")
-    assert chosen is not None
+    assert isinstance(chosen, Account)
     assert chosen.account_id == "youtube:b"
 
 
 def test_an_account_that_was_named_is_waited_for() -> None:
     """If this fails, a video meant for one channel is posted to another."""
     accounts = [account("youtube:a", "reconnect_needed"), account("youtube:b")]
-    assert choose_account(accounts, wanted=AccountId("youtube:a"), platform="youtube") is None
+    held = choose_account(accounts, wanted=AccountId("youtube:a"), platform="youtube")
+    assert held == Held("youtube:a is not connected")
+
+
+def test_a_paused_account_holds_posts_but_is_asked_for_those_that_may_be_there() -> None:
+    """If this fails, a pause is not kept, or a post that is there already passes for waiting."""
+    paused = [msgspec.structs.replace(account("youtube:a"), paused_at=NOW, paused_because="a post was removed")]
+    held = choose_account(paused, wanted=None, platform="youtube")
+    assert isinstance(held, Held)
+    assert held.because == "youtube:a is paused: a post was removed"
+    assert "accounts resume youtube:a" in held.next_action
+    assert choose_account(paused, wanted=None, platform="youtube", asks_only=True) == paused[0]
+
+
+def test_a_draft_carries_what_is_declared_and_what_one_platform_alone_knows() -> None:
+    """If this fails, a paid post goes out without its mark, or a pin without its board."""
+    there = Destination(platform="youtube", paid=True, own_brand=True, for_children=True, options={"board_id": "1"})
+    draft = drafted(destination=there, thumbnail_key="posts/a.png", subtitles_key="posts/a.srt")
+    assert (draft.paid, draft.own_brand, draft.for_children, draft.options) == (True, True, True, {"board_id": "1"})
+    assert (draft.thumbnail, draft.subtitles) == ("posts/a.png", "posts/a.srt")
 
 
 def test_several_accounts_need_a_name() -> None:

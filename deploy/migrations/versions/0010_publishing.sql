@@ -10,3 +10,26 @@ comment on index posts_once is 'One item is posted once to one account, whether 
 alter table accounts add column paused_at timestamptz;
 alter table accounts add column paused_because text not null default '';
 comment on column accounts.paused_at is 'Nothing is posted to it until a person resumes it; null: it is not paused.';
+
+alter table posts add column settled text check (settled in ('url', 'absent', 'dropped'));
+alter table posts add column settled_at timestamptz;
+alter table posts add column rendered_again text;
+comment on column posts.settled is 'What a person decided: url, it is there; absent, it is not; dropped, it is given up. Null: nothing.';
+comment on column posts.rendered_again is 'The plan that was asked for because the platform does not take the first; null: none was.';
+
+create table post_slots (
+    item_id     text        not null,
+    platform    text        not null,
+    account_id  text        not null default '',
+    reserved_at timestamptz not null,
+    primary key (item_id, platform, account_id)
+);
+comment on table post_slots is 'Room among the posts of a day, kept before a video is rendered and given back when its post has ended.';
+comment on column post_slots.account_id is 'Empty: the account that is connected.';
+
+create table probes (
+    sha256  text        primary key,
+    probe   jsonb       not null,
+    read_at timestamptz not null
+);
+comment on table probes is 'What decoding showed of files that were neither fetched nor rendered here, by their content.';
