@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from actors.runtime.means import Means
+from actors.runtime.slots import PostsPerDay
 from contracts.errors import Reject
 from contracts.platform import Caps, Limits, Need
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from actors.runtime.settings import Settings
     from actors.runtime.work import Services
 
-__all__ = ["PlatformModule", "build", "lacking", "module", "names", "needs_of"]
+__all__ = ["PlatformModule", "build", "lacking", "module", "names", "needs_of", "posts_per_day"]
 
 
 class PlatformModule(Protocol):
@@ -66,3 +67,14 @@ def lacking(name: str, settings: Settings) -> tuple[Need, ...]:
     if own is not None:
         return own(settings)
     return tuple(need for need in needs_of(name) if not need.optional and not settings.option(need.setting))
+
+
+def posts_per_day(name: str, settings: Settings) -> PostsPerDay:
+    """Return the most posts of a day on platform `name`.
+
+    Where one project's uploads are limited as well, the module says it with a function `uploads_per_day`.
+    """
+    per_project: Callable[[Settings], int] | None = getattr(module(name), "uploads_per_day", None)
+    return PostsPerDay(
+        account=module(name).LIMITS.posts_per_day, project=None if per_project is None else per_project(settings)
+    )

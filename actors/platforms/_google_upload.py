@@ -7,22 +7,21 @@ A question is `PUT` with `Content-Range: bytes */TOTAL`; 308 is "resume incomple
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from actors.platforms._bodies import file_body
 from actors.runtime.http import Response
 from actors.runtime.killpoint import reach
+from actors.runtime.pace import Pace
 from contracts.errors import Retry, Unconfirmed
 
-__all__ = ["CHUNK_UNIT_BYTES", "Put", "deadline_of", "parse_confirmed", "send_rest"]
+__all__ = ["CHUNK_UNIT_BYTES", "Put", "parse_confirmed", "send_rest"]
 
 CHUNK_UNIT_BYTES: Final = 262_144
 """Chunks but the last are a multiple of this."""
-READ_BYTES: Final = 262_144
-SLOWEST_BYTES_PER_S: Final = 64 * 1024
 STALLS_ALLOWED: Final = 2
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
@@ -42,17 +41,13 @@ def parse_confirmed(headers: Mapping[str, str]) -> int:
     return int(found[1]) + 1
 
 
-def deadline_of(size_bytes: int) -> float:
-    """Return how long a body of that size may take, seconds."""
-    return 60.0 + size_bytes / SLOWEST_BYTES_PER_S
-
-
 async def send_rest(
     put: Put,
     file: Path,
     *,
     size_bytes: int,
     chunk_bytes: int | None,
+    pace: Pace,
     on_progress: Callable[[int], Awaitable[None]],
 ) -> Response:
     """Ask where the session stands, send what is missing, return the first answer that is not 308.
@@ -76,25 +71,8 @@ async def send_rest(
         furthest = max(furthest, first)
         end = size_bytes if chunk_bytes is None else min(first + chunk_bytes, size_bytes)
         await on_progress(end)
-        answer = await put(f"bytes {first}-{end - 1}/{size_bytes}", _reader(file, first, end), end - first)
+        answer = await put(f"bytes {first}-{end - 1}/{size_bytes}", file_body(file, first, end, pace), end - first)
         reach("publisher.chunk_sent")
     if answer.status in {404, 410}:
         raise Unconfirmed(f"the upload session has ended (HTTP {answer.status})")
     return answer
-
-
-def _reader(file: Path, first: int, end: int) -> Callable[[], AsyncIterator[bytes]]:
-    """Return a maker of streams of file[first:end]: a request that is repeated needs a new one."""
-
-    async def read() -> AsyncIterator[bytes]:
-        source = await asyncio.to_thread(file.open, "rb")
-        try:
-            await asyncio.to_thread(source.seek, first)
-            left = end - first
-            while left and (block := await asyncio.to_thread(source.read, min(READ_BYTES, left))):
-                left -= len(block)
-                yield block
-        finally:
-            source.close()
-
-    return read

@@ -9,49 +9,57 @@ X-Business-Use-Case-Usage hold percentages of a rolling hour, and minutes until 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from actors.platforms._api import Api, count, leaving_out, mark_of
+from actors.platforms._graph_words import HOUR, RATE_LIMITS, Meaning, meaning_of
 from actors.platforms._text import clean
 from actors.runtime.http import Response, retry_after
 from actors.runtime.means import Means
+from actors.runtime.oauth import OAuthClient
 from actors.runtime.quota import Bucket
-from contracts.errors import RateLimited, Reject, Retry
+from actors.runtime.tokens import ConnectedAccount
+from contracts.errors import AuthExpired, RateLimited, Reject, Retry
 from contracts.platform import Need
 
-__all__ = ["GRAPH_URL", "Graph", "GraphRefused", "fault_of", "used_up"]
+__all__ = [
+    "GRAPH_URL",
+    "LOGIN_URL",
+    "Fault",
+    "Graph",
+    "GraphRefused",
+    "Reader",
+    "fault_in",
+    "fault_of",
+    "is_limit",
+    "next_cursor",
+    "used_up",
+]
 
 VERSION: Final = "v25.0"
 GRAPH_URL: Final = f"https://graph.facebook.com/{VERSION}"
+LOGIN_URL: Final = f"https://www.facebook.com/{VERSION}"
 
-HOUR: Final = timedelta(hours=1)
-DAY: Final = timedelta(days=1)
 FULL_PERCENT: Final = 100
 MOST_MINUTES: Final = 24 * 60
-_RATE_LIMITS: Final = frozenset({4, 17, 32, 613})
-_HASHTAGS_SPENT: Final = 18
-_BLOCKED: Final = 368
 _TOKEN: Final = frozenset({102, 190})
-_PASSING: Final = frozenset({1, 2})
-_TOKEN_LOST: Final = {
-    458: "the app was removed from the account",
-    460: "the password was changed",
-    463: "it expired",
-    467: "it is not valid",
-}
 
 T = TypeVar("T")
 
 
 class GraphRefused(Reject):
-    """A refusal with Meta's own number, for calls to which one of the numbers is an answer."""
+    """A refusal with Meta's own numbers, for calls to which one of the numbers is an answer."""
 
-    def __init__(self, reason: str, *, code: int, mend: str = "") -> None:
+    def __init__(self, reason: str, *, code: int, mend: str = "", gone: bool = False) -> None:
         super().__init__(reason, mend=mend)
         self.code = code
+        self.gone = gone
+        """There is no such object, or this token is not shown it."""
 
     @property
     def token_lost(self) -> bool:
@@ -59,32 +67,55 @@ class GraphRefused(Reject):
         return self.code in _TOKEN
 
 
-def fault_of(answer: Response, now: datetime, *, what: str, token: str, permission: str) -> Exception | None:
-    """Read Meta's error object, whatever the status; None: there is none, the status decides.
+class Fault(Struct, frozen=True, kw_only=True):
+    """An error object: its numbers, what they mean and what Meta says in words."""
 
-    Args: what: the API in words; token: the setting that holds the token, in capitals; permission: what it needs.
-    """
+    code: int
+    told: str
+    meaning: Meaning
+
+
+def fault_in(answer: Response) -> Fault | None:
+    """Read the error object of an answer, whatever its status; None: there is none."""
     error = _error_in(answer)
     if error is None:
         return None
-    code, subcode = count(error.get("code")) or 0, count(error.get("error_subcode")) or 0
+    code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     told = clean(str(error.get("error_user_msg") or error.get("message") or ""), max_chars=300).rstrip(".")
-    text = f"{what} answered error {code}{f': {told}' if told else ''}"
-    if code in _RATE_LIMITS or answer.status == 429:
-        until = retry_after(answer.headers, now=now) or _regained_at(answer, now) or now + HOUR
+    return Fault(code=code, told=told, meaning=meaning_of(code, subcode, error, answer.status))
+
+
+def fault_of(answer: Response, now: datetime, *, what: str, permission: str, token: str = "") -> Exception | None:
+    """Read Meta's error object, whatever the status; None: there is none, the status decides.
+
+    Args: what: the API in words; token: the setting that holds the token, in capitals, empty: it is a connected
+    account's; permission: what it needs.
+    """
+    fault = fault_in(answer)
+    if fault is None:
+        return None
+    code, meaning = fault.code, fault.meaning
+    text = f"{what} answered error {code}{f': {fault.told}' if fault.told else ''}"
+    if meaning.kind == "token":
+        mend = f"Renew the token in {token}" if token else "Connect the account again"
+        says = meaning.says or "it expired or is not valid"
+        return GraphRefused(f"{text}. The token is refused: {says}", code=code, mend=mend)
+    if meaning.kind == "permission":
+        who = "The token needs" if token else "Connect the account again and grant"
+        return GraphRefused(f"{text}. A permission is missing", code=code, mend=f"{who} {permission}")
+    text = f"{text}. {meaning.says}" if meaning.says else text
+    if meaning.kind == "wait":
+        until = retry_after(answer.headers, now=now) or _regained_at(answer, now) or now + meaning.wait
         return RateLimited(text, until=until)
-    if code == _HASHTAGS_SPENT:
-        return RateLimited(text, until=now + DAY)
-    if code == _BLOCKED:
-        return RateLimited(f"{text}. {what} holds this use for abusive", until=now + DAY)
-    if code in _TOKEN:
-        lost = _TOKEN_LOST.get(subcode, "it expired or is not valid")
-        return GraphRefused(f"{text}. The token is refused: {lost}", code=code, mend=f"Renew the token in {token}")
-    if code == 10 or 200 <= code <= 299:
-        return GraphRefused(f"{text}. A permission is missing", code=code, mend=f"The token needs {permission}")
-    if code in _PASSING or error.get("is_transient") is True or answer.status >= 500:
+    if meaning.kind == "retry":
         return Retry(text)
-    return GraphRefused(text, code=code)
+    return GraphRefused(text, code=code, mend=meaning.mend, gone=meaning.kind == "gone")
+
+
+def is_limit(answer: Response) -> bool:
+    """Say whether an answer refuses because of the rate of calls: then no other call would do better."""
+    fault = fault_in(answer)
+    return answer.status == 429 or (fault is not None and fault.code in RATE_LIMITS and fault.meaning.kind == "wait")
 
 
 def used_up(answer: Response, now: datetime) -> datetime | None:
@@ -97,11 +128,21 @@ def used_up(answer: Response, now: datetime) -> datetime | None:
     return (_regained_at(answer, now) or now + HOUR) if full else None
 
 
+class Reader(Struct, frozen=True, kw_only=True):
+    """Whose token a question is asked with. account None: the token of the setting."""
+
+    token: str
+    account: ConnectedAccount | None = None
+
+    def __repr__(self) -> str:
+        return f"Reader(account={self.account})"
+
+
 class Graph(Api):
-    """One of Meta's APIs for one adapter.
+    """One of Meta's APIs as one adapter reads it, with the token of the setting, else with connected accounts.
 
     Args: name, base, what, buckets: as for Api; token: the setting that holds the token; permission: what the
-    token must be allowed, for the text of a refusal.
+    token must be allowed, for the text of a refusal; client: how its accounts are connected.
     """
 
     def __init__(
@@ -113,6 +154,7 @@ class Graph(Api):
         what: str,
         token: Need,
         permission: str,
+        client: OAuthClient | None = None,
         buckets: Sequence[Bucket] = (),
     ) -> None:
         def fault(answer: Response, now: datetime) -> Exception | None:
@@ -120,10 +162,32 @@ class Graph(Api):
 
         super().__init__(means, name=name, base=base, what=what, buckets=buckets, fault=fault)
         self._token = token
+        self._client = client
 
-    async def ask(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+    async def readers(self) -> tuple[Reader, ...]:
+        """Return whose tokens may ask. Raises: Reject if none is set and no account is connected, Retry.
+
+        A token that a person set for reading comes before connected accounts, which may lack that permission.
+        """
+        if token := self._means.settings.option(self._token.setting):
+            return (Reader(token=token),)
+        tokens, found = self._means.tokens, []
+        accounts = await tokens.accounts(self._name) if tokens is not None and self._client is not None else ()
+        for account in accounts:
+            with suppress(AuthExpired):
+                assert self._client is not None
+                token = await tokens.access_token(account.account_id, self._client)
+                found.append(Reader(token=token, account=account))
+        if found:
+            return tuple(found)
+        unset = f"{self._token.setting.upper()} is not set"
+        if self._client is not None:
+            raise Reject(f"{unset}, and no account is connected", mend=f"Connect one, or set it. {self._token.means}")
+        raise Reject(unset, mend=self._token.means)
+
+    async def ask(self, path: str, params: Mapping[str, str], *, reader: Reader | None = None) -> dict[str, Any]:
         """Return the object at `path`. Raises: RateLimited, Retry, Reject (GraphRefused where Meta gave a number)."""
-        return await self.read_object(path, params, lambda answer, _: answer)
+        return await self.read_object(path, params, lambda answer, _: answer, reader=reader)
 
     async def read_object(
         self,
@@ -131,25 +195,36 @@ class Graph(Api):
         params: Mapping[str, str],
         parse: Callable[[dict[str, Any], datetime], T],
         *,
+        reader: Reader | None = None,
         fresh_s: float = 0.0,
     ) -> T:
         """Return what `parse` makes of the object at `path` and of the moment at which it was fetched.
 
-        fresh_s: seconds for which an earlier answer to the same token does. Raises: as `ask`.
+        reader: whose token asks; None: the first one. fresh_s: seconds for which an earlier answer to the same token
+        does. Raises: as `ask`, and AuthExpired where a connected account's token is refused.
         """
-        token = self._means.settings.option(self._token.setting)
-        if not token:
-            raise Reject(f"{self._token.setting.upper()} is not set", mend=self._token.means)
+        reader = reader or (await self.readers())[0]
 
         def read(answer: Any, at: datetime) -> T:
             if not isinstance(answer, dict):
                 raise Retry(f"{self._what} answered with something that is no object")
             return parse(answer, at)
 
-        headers = {"Authorization": f"Bearer {token}"}
-        return await self.read_json(
-            path, read, params=params, headers=headers, fresh_s=fresh_s, keyed_by=mark_of(token)
-        )
+        try:
+            return await self.read_json(
+                path,
+                read,
+                params=params,
+                headers={"Authorization": f"Bearer {reader.token}"},
+                fresh_s=fresh_s,
+                keyed_by=mark_of(reader.token),
+            )
+        except GraphRefused as refused:
+            if not refused.token_lost or reader.account is None:
+                raise
+            account = reader.account.account_id
+            await self._means.tokens.lost(account, reader.token, refused.reason)
+            raise AuthExpired(account, refused.reason) from refused
 
     async def collect(
         self,
@@ -159,26 +234,28 @@ class Graph(Api):
         *,
         enough: int,
         most_pages: int,
+        reader: Reader | None = None,
         fresh_s: float = 0.0,
     ) -> list[T]:
         """Return what `read` makes of the `data` of one page after another, until there is `enough` or no more.
 
         The next page is asked for by its cursor: the address in `paging.next` holds the token, and is the
-        platform's word only. A fault on a later page ends the pages. Raises: as `read`.
+        platform's word only. A fault on a later page ends the pages. Raises: as `read_object`.
         """
 
         def read_page(answer: dict[str, Any], at: datetime) -> tuple[Sequence[T], str]:
             data = answer.get("data")
             if not isinstance(data, list):
                 raise Retry(f"{self._what} answered in a shape that is not known here: there is no 'data'")
-            return read(data, at), _cursor(answer)
+            return read(data, at), next_cursor(answer)
 
+        reader = reader or (await self.readers())[0]
         found: list[T] = []
         after = ""
         with leaving_out(found, platform=self._name):
             for _ in range(most_pages):
                 asked = {**params, **({"after": after} if after else {})}
-                batch, following = await self.read_object(path, asked, read_page, fresh_s=fresh_s)
+                batch, following = await self.read_object(path, asked, read_page, reader=reader, fresh_s=fresh_s)
                 found += batch
                 if len(found) >= enough or not following or following == after:
                     break
@@ -218,11 +295,19 @@ def _regained_at(answer: Response, now: datetime) -> datetime | None:
     return now + timedelta(minutes=min(longest, MOST_MINUTES)) if longest > 0 else None
 
 
+def _integer(told: object) -> int:
+    """Return Meta's number, also one that is written as text; 0: there is none. Some are below zero."""
+    text = str(told).strip() if isinstance(told, int | str) and not isinstance(told, bool) else ""
+    below = text.startswith("-")
+    number = count(text.removeprefix("-")) or 0
+    return -number if below else number
+
+
 def _number(told: object) -> float | None:
     return float(told) if isinstance(told, int | float) and not isinstance(told, bool) else None
 
 
-def _cursor(answer: Mapping[str, Any]) -> str:
+def next_cursor(answer: Mapping[str, Any]) -> str:
     """Return the cursor of the next page; empty: this was the last one."""
     paging = answer.get("paging")
     if not isinstance(paging, dict) or not paging.get("next"):

@@ -66,7 +66,7 @@ def video_resource(draft: Draft) -> dict[str, Any]:
     """Return the body of videos.insert. Everything that has a default which could surprise is said."""
     status: dict[str, Any] = {
         "privacyStatus": draft.privacy,
-        "selfDeclaredMadeForKids": False,
+        "selfDeclaredMadeForKids": draft.for_children,
         "containsSyntheticMedia": draft.synthetic,
         "embeddable": True,
         "license": "youtube",
@@ -74,12 +74,14 @@ def video_resource(draft: Draft) -> dict[str, Any]:
     }
     if draft.publish_at is not None:
         status["publishAt"] = draft.publish_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    snippet = {
+    snippet: dict[str, Any] = {
         "title": draft.title,
         "description": draft.description,
         "tags": list(_tags_of(draft)),
         "categoryId": CATEGORY_ID,
     }
+    if draft.language is not None:
+        snippet["defaultLanguage"] = draft.language
     return {"snippet": snippet, "status": status}
 
 

@@ -28,7 +28,7 @@ from contracts.ids import item_id
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
 
-__all__ = ["ABSENT", "SOURCES", "Form", "Search", "parse_candidates", "parse_duration", "searches", "units"]
+__all__ = ["ABSENT", "SOURCES", "Form", "Search", "parse_candidates", "parse_duration", "searches", "units", "uploads"]
 
 PLATFORM: Final = "youtube"
 BASE_URL: Final = "https://www.googleapis.com"
@@ -114,6 +114,11 @@ def searches(settings: Settings) -> Bucket:
 def units(settings: Settings) -> Bucket:
     """Return the quota of everything but searches and uploads: 10,000 units of a Pacific day, one a list call."""
     return Bucket(name="units", limit=settings.youtube_units_per_day, zone=PACIFIC)
+
+
+def uploads(settings: Settings) -> Bucket:
+    """Return the quota of upload calls: 100 of a Pacific day unless an audit gave the project more."""
+    return Bucket(name="uploads", limit=settings.youtube_uploads_per_day, zone=PACIFIC)
 
 
 def parse_duration(told: str) -> int | None:

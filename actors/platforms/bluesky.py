@@ -1,10 +1,11 @@
-"""Bluesky: discovery of posts that show a video or link to one, by words; and its trends.
+"""Bluesky: discovery of posts that show a video or link to one, by words; its trends; posting and measuring.
 
 Docs: https://docs.bsky.app, lexicons app.bsky.feed.searchPosts, app.bsky.unspecced.getTrends and
-com.atproto.server.createSession, read 2026-11-23. What is "unspecced" may change without notice.
+com.atproto.server.createSession, read 2026-11-23; for posting see _bluesky_posts. What is "unspecced" may change.
 Auth: none at the public host, which at times refuses searches with 403; then a handle and an app password, with which
-the searches go through bsky.social. Sessions may be opened 300 times a day.
-Limits: 3,000 requests in 5 minutes from one address; 100 posts, 25 trends an answer.
+the searches go through bsky.social. Sessions may be opened 300 times a day. Accounts sign in with an app password.
+Limits: 3,000 requests in 5 minutes from one address; 100 posts, 25 trends an answer. A post has 300 graphemes and a
+video of at most 300,000,000 bytes; an account may upload so many a day as getUploadLimits says.
 Units: times ISO 8601. `createdAt` is what the author's program says, so it counts only if it lies before `indexedAt`.
 `aspectRatio` is a ratio, no size in pixels. Shares are reposts and quotes.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -21,6 +23,8 @@ from msgspec import Struct
 
 from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._app_token import UNTOLD, AppToken, Granted, TokenRefused
+from actors.platforms._bluesky_posts import Posts
+from actors.platforms._bluesky_session import SIGN_IN
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -38,22 +42,44 @@ from actors.runtime.http import Response
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
 from contracts.errors import Reject
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Need, Topic
+from contracts.ids import AccountId, item_id
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    Need,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    Topic,
+    UploadCheckpoint,
+)
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Bluesky", "parse_posts", "parse_trends"]
+__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "SIGN_IN", "Bluesky", "parse_posts", "parse_trends"]
 
 NAME: Final = "bluesky"
 CAPS: Final = Caps(
     discover=True,
     trends=True,
+    publish=True,
+    measure=True,
+    looks=True,
     keyless=True,
     sees="the week's posts with a video or a link to one, by words, and trends; no views, no lengths",
     costs="1 request for 100 posts, at most 3 a scan, of 3,000 in 5 minutes",
     cannot="The public host at times refuses searches; with a handle and an app password they go through an account.",
+    posting="an app password; public posts only; links and hashtags are made live, captions go with the video",
 )
 PAGE_SIZE: Final = 100
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
+LIMITS: Final = Limits(
+    caption=300,
+    unit="graphemes",
+    max_bytes=300_000_000,
+    containers=("mp4",),
+    page_size=PAGE_SIZE,
+)
 NEEDS: Final = (
     Need(
         setting="bluesky_handle",
@@ -214,7 +240,7 @@ def _error(answer: Response) -> str:
 
 
 class Bluesky:
-    """Finds posts by words, what Bluesky ranks as top first; with a session where an account is set."""
+    """Finds posts by words, what Bluesky ranks as top first; with a session where an account is set. Posts videos."""
 
     def __init__(self, means: Means) -> None:
         self._settings = means.settings
@@ -227,6 +253,7 @@ class Bluesky:
             means, name=NAME, base=SESSION_URL, what="Bluesky's sign-in", buckets=(SESSIONS,), fault=self._shut
         )
         self._token = AppToken(means, of=(NAME, handle), ask=self._grant)
+        self._posts = Posts(means)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
@@ -246,6 +273,28 @@ class Bluesky:
         """Return at most `limit` topics, in Bluesky's order. Raises: Retry, RateLimited, Reject."""
         params = {"limit": str(min(limit, MOST_TRENDS))}
         return (await self._ask("app.bsky.unspecced.getTrends", params, parse_trends))[:limit]
+
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Ask whether the account may upload, and choose the post's key. Errors: those of Publishes."""
+        return await self._posts.open_session(account, draft, size_bytes=size_bytes)
+
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Upload, wait for the video, make the record. Errors: those of Publishes."""
+        return await self._posts.send(account, draft, checkpoint, file, journal)
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Return the record under the chosen key; None: there is none."""
+        return await self._posts.find(account, draft, checkpoint)
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts of those posts that Bluesky shows."""
+        return await self._posts.measure(account, platform_post_ids)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands."""
+        return await self._posts.look(account, platform_post_ids)
 
     async def _ask(self, nsid: str, params: dict[str, str], parse: Callable[[Any, datetime], T]) -> T:
         async def ask(token: str) -> T:

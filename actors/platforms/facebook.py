@@ -1,200 +1,241 @@
-"""Facebook: videos and reels of the own pages, and of those that the token may read, filtered by words.
+"""Facebook: reels of own pages, published in three phases and measured; videos of the pages that may be read.
 
-Docs: developers.facebook.com/docs/graph-api/reference/page/videos, .../reference/video,
-.../docs/video-api/guides/reels-publishing, read 2026-11-23.
-Auth: a page token, or a system user's token for several pages, with pages_show_list, pages_read_engagement and
-pages_read_user_content. Limits: X-App-Usage, percentages of a rolling hour; 100 videos a page.
-Units: `length` seconds (float), times ISO 8601, `permalink_url` is a path on www.facebook.com.
+Docs: developers.facebook.com/docs/video-api/guides/reels-publishing, .../docs/graph-api/reference/video,
+.../video/video_insights, .../docs/pages-api/overview, read 2026-11-23.
+Auth: Facebook Login for pages; each page has its own token, which does not end by itself. It is the only login that
+opens pages. Limits: 30 reels in any 24 hours a page; X-App-Usage, percentages of a rolling hour. Units: watch times in
+milliseconds, times Unix seconds; figures come up to 48 hours late, counts of the video itself at once.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Final
-from urllib.parse import urljoin
+from pathlib import Path
+from typing import Any, Final
 
-from msgspec import Meta, Struct, field
+import msgspec
 
-from actors.platforms._api import absent, count, leaving_out, read_each
-from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused
-from actors.platforms._text import clean, parse_moment
-from actors.platforms._words import first_line, has_words, hashtags_in
-from actors.runtime.log import get_logger
+from actors.platforms._facebook_reel import (
+    COUNTS,
+    GROUPS,
+    Outcome,
+    check_time,
+    finish_form,
+    parse_metrics,
+    parse_outcome,
+    parse_reel,
+    parse_standing,
+)
+from actors.platforms._facebook_videos import PAGES, SITE, TOKEN, PageVideos
+from actors.platforms._graph import GRAPH_URL, GraphRefused
+from actors.platforms._graph_account import GraphAccount, check_words, none_was_made, own_id
+from actors.platforms._graph_insights import ask_insights
+from actors.platforms._graph_login import facebook_login, name_of, own_tokens, pages_of, picture_of
+from actors.platforms._graph_upload import Upload, parse_phase
+from actors.runtime.http import Http
 from actors.runtime.means import Means
-from contracts.errors import Reject
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Metrics, Need
-from contracts.rights import RightsRecord
+from actors.runtime.oauth import Identity
+from actors.runtime.settings import Settings
+from contracts.errors import Reject, Retry, Snooze, Unconfirmed
+from contracts.ids import AccountId
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    UploadCheckpoint,
+)
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Facebook", "Video", "parse_videos"]
+__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "OAUTH", "Facebook", "identify"]
 
 NAME: Final = "facebook"
 CAPS: Final = Caps(
     discover=True,
+    through_account=True,
+    publish=True,
+    measure=True,
+    looks=True,
+    schedules=True,
     sees="the latest videos and reels of the named pages that have the words; views, likes, comments",
     costs="2 requests a page of the setting in half an hour, for all niches; percentages of the hour in X-App-Usage",
     cannot="Search through other people's pages does not exist.",
+    posting="reels of a page, public; 3 to 90 seconds, upright; no profile of a person; no field for paid or synthetic "
+    "content",
 )
 PAGE_SIZE: Final = 100
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
-TOKEN: Final = Need(
-    setting="facebook_access_token",
-    means="Token of a page, or of a system user who may read all named pages, from an app at developers.facebook.com",
-)
-PAGES: Final = Need(
-    setting="facebook_page_ids",
-    means="Numbers of the pages to read, with commas between them; a page shows its own under About",
-    secret=False,
+LIMITS: Final = Limits(
+    page_size=PAGE_SIZE,
+    title_chars=254,
+    min_duration_us=3_000_000,
+    max_duration_us=90_000_000,
+    containers=("mp4",),
+    min_fps=24.0,
+    max_fps=60.0,
+    min_side_px=540,
+    min_aspect=9 / 16 - 0.01,
+    max_aspect=9 / 16 + 0.01,
+    posts_per_day=30,
 )
 NEEDS: Final = (TOKEN, PAGES)
-
-SITE: Final = "https://www.facebook.com/"
-FRESH_S: Final = 1800.0
-EDGES: Final = ("videos", "video_reels")
-_FIELDS: Final = (
-    "id,title,description,length,views,created_time,permalink_url,picture,from,"
-    "likes.limit(0).summary(true),comments.limit(0).summary(true)"
+OAUTH: Final = facebook_login(
+    NAME,
+    "Facebook",
+    ("pages_show_list", "pages_read_engagement", "pages_read_user_content", "pages_manage_posts", "read_insights"),
 )
-_OWN: Final = "Facebook gives no licence; whoever owns this page may attest that the video is theirs"
+
+SOON_S: Final = 15.0
+_STATUS: Final = "id,status,permalink_url,published"
 
 
-class Video(Struct, frozen=True, kw_only=True):
-    """One video of a page. length: seconds."""
-
-    id: Annotated[str, Meta(pattern=r"^\d+$")]
-    permalink_url: Annotated[str, Meta(min_length=1)]
-    title: str | None = None
-    description: str | None = None
-    length: Any = None
-    views: Any = None
-    created_time: Any = None
-    picture: Any = None
-    likes: Any = None
-    comments: Any = None
-    page: Any = field(default=None, name="from")
-
-
-def parse_videos(data: Any, *, at: datetime) -> tuple[Candidate, ...]:
-    """Read the videos of a page. Raises: Retry on an unknown shape."""
-    videos = read_each(data, Video, what="Facebook's list of videos")
-    return tuple(found for video in videos if (found := _candidate(video, at)) is not None)
-
-
-def _candidate(video: Video, at: datetime) -> Candidate | None:
-    """Return the candidate; None: its page is not on the site."""
-    url = urljoin(SITE, video.permalink_url)
-    if not url.startswith(("https://", "http://")):
-        return None
-    text = video.description or ""
-    title = clean(video.title or "", max_chars=300) or first_line(text) or video.id
-    page = video.page if isinstance(video.page, dict) else {}
-    author = clean(str(page.get("name") or ""), max_chars=100) or None
-    counts = {
-        "views": count(video.views),
-        "likes": _total(video.likes),
-        "comments": _total(video.comments),
-        "shares": None,
-    }
-    because = {"shares": "Facebook gives no shares of a video here"}
-    return Candidate(
-        item_id=item_id(NAME, video.id),
-        platform=NAME,
-        platform_id=video.id,
-        url=url,
-        title=title,
-        description=clean(text, max_chars=5000),
-        creator=author,
-        creator_id=str(page["id"]) if isinstance(page.get("id"), str | int) else None,
-        tags=hashtags_in(text),
-        published_at=parse_moment(video.created_time),
-        duration_us=_duration_us(video.length),
-        thumbnail_url=_address(video.picture),
-        metrics=Metrics(**counts, absent=absent(counts, because)),
-        observed_at=at,
-        rights=RightsRecord(licence="unknown", title=title, author=author, source_url=url, read_at=at, note=_OWN),
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> tuple[Identity, ...]:
+    """Return the pages that the person opened, each with its own token. Raises: Reject (none), RateLimited, Retry."""
+    pages, granted = await pages_of(http, settings, access_token, OAUTH, "id,name,link,picture{url}", now=now)
+    found = tuple(
+        Identity(
+            account_id=f"{NAME}:{page['id']}",
+            title=name_of(page.get("name"), str(page["id"])),
+            tokens=own_tokens(page, granted),
+            url=f"{SITE}{page['id']}",
+            picture_url=picture_of(page.get("picture")),
+        )
+        for page in pages
+        if page.get("id")
     )
-
-
-def _total(told: Any) -> int | None:
-    summary = told.get("summary") if isinstance(told, dict) else None
-    return count(summary.get("total_count")) if isinstance(summary, dict) else None
-
-
-def _duration_us(told: Any) -> int | None:
-    known = isinstance(told, int | float) and not isinstance(told, bool) and 0 < told < 1e9
-    return round(told * 1_000_000) if known else None
-
-
-def _address(told: Any) -> str | None:
-    return told if isinstance(told, str) and told.startswith(("https://", "http://")) else None
+    if not found:
+        raise Reject(
+            "no Facebook page was opened to this app",
+            mend="Make a page, or choose yours when you connect; a personal profile cannot be posted to",
+        )
+    return found
 
 
 class Facebook:
-    """Finds videos on the pages of the setting."""
+    """Publishes reels on own pages and measures them; finds videos on the pages of the setting."""
 
     def __init__(self, means: Means) -> None:
-        self._settings = means.settings
-        self._graph = Graph(
-            means,
-            name=NAME,
-            base=GRAPH_URL,
-            what="Facebook",
-            token=TOKEN,
-            permission="pages_show_list, pages_read_engagement and pages_read_user_content for each named page",
+        self._clock = means.clock
+        self._videos = PageVideos(means, OAUTH, page_size=PAGE_SIZE)
+        self._api, uploads = (
+            GraphAccount(
+                means,
+                name=NAME,
+                base=GRAPH_URL,
+                what="Facebook",
+                client=OAUTH,
+                permission=" and ".join(OAUTH.scopes),
+                scheme=scheme,
+            )
+            for scheme in ("Bearer", "OAuth")
         )
+        self._upload = Upload(means, uploads, what="Facebook")
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` videos that have the words, newest first.
 
-        A page that refuses is left out, unless all do. Raises: Retry, RateLimited, Reject.
+        A page that refuses is left out, unless all do. Raises: Retry, RateLimited, Reject, AuthExpired.
         """
-        if not query.split():
-            raise Reject("there are no words to search for", mend="name a niche")
-        found: dict[str, Candidate] = {}
-        refusals: list[GraphRefused] = []
-        pages = self._pages()
-        with leaving_out(found, platform=NAME):
-            for page in pages:
-                try:
-                    found |= {one.platform_id: one for one in await self._videos_of(page)}
-                except GraphRefused as refused:
-                    if refused.token_lost or len(pages) == 1:
-                        raise
-                    refusals.append(refused)
-        if refusals:
-            because = str(refusals[0])
-            get_logger().warning("discovery.accounts_left_out", platform=NAME, count=len(refusals), because=because)
-            if len(refusals) == len(pages):
-                raise refusals[0]
-        fitting = [one for one in found.values() if has_words(f"{one.title}\n{one.description}", query)]
-        return tuple(sorted(fitting, key=_age, reverse=True))[:limit]
+        return await self._videos.discover(query, limit=limit)
 
-    def _pages(self) -> tuple[str, ...]:
-        told = self._settings.option(PAGES.setting) or ""
-        pages = tuple(dict.fromkeys(page.strip() for page in told.split(",") if page.strip()))
-        if not pages:
-            raise Reject(f"{PAGES.setting.upper()} is not set", mend=PAGES.means)
-        if wrong := next((page for page in pages if not (page.isascii() and page.isdigit())), None):
-            raise Reject(f"{PAGES.setting.upper()} names '{wrong}', which is not a number", mend=PAGES.means)
-        return pages
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Open an upload: the first phase, of which alone no post comes.
 
-    async def _videos_of(self, page: str) -> list[Candidate]:
-        """Return the latest of the page; a list read for one niche does for the others."""
+        Raises: Reject (the draft), RateLimited, AuthExpired, Retry.
+        """
+        check_words(draft, LIMITS, what="Facebook")
+        check_time(draft, self._clock.now())
+        if draft.privacy != "public" and draft.publish_at is None:
+            raise Reject(f"a reel cannot be {draft.privacy}", mend="Choose public: a page shows its reels to everybody")
+        if size_bytes <= 0:
+            raise Reject("the file is empty", mend="Render the video again")
+        opened = await self._api.post(account, f"/{own_id(account)}/video_reels", data={"upload_phase": "start"})
+        video, url = opened.get("video_id"), opened.get("upload_url")
+        if not isinstance(video, str | int) or not str(video) or not isinstance(url, str):
+            raise Retry("Facebook opened an upload without naming it")
+        self._upload.check_home(url)
+        return UploadCheckpoint(session_url=url, step="opened", ids={"video": str(video)})
 
-        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
-            return parse_videos(data, at=at)
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Ask how far the video is, send the rest, finish it once, and return it when it is published.
 
-        params = {"fields": _FIELDS, "limit": str(PAGE_SIZE)}
-        found: list[Candidate] = []
-        with leaving_out(found, platform=NAME):
-            for edge in EDGES:
-                path = f"/{page}/{edge}"
-                found += await self._graph.collect(path, params, read, enough=PAGE_SIZE, most_pages=1, fresh_s=FRESH_S)
-        return found
+        One video makes at most one reel. Raises: Snooze (Facebook works on it), Unconfirmed (the upload is gone or
+        spent), Retry, RateLimited, AuthExpired, Reject.
+        """
+        video = checkpoint.ids["video"]
+        told, outcome = await self._status(account, video)
+        if outcome.state == "none" and checkpoint.step != "finished":
+            if parse_phase(told.get("status")) is not None:
+
+                async def confirmed() -> int | None:
+                    told, _ = await self._status(account, video)
+                    return parse_phase(told.get("status"))
+
+                checkpoint = await self._upload.send_rest(
+                    account, checkpoint, file, confirmed=confirmed, journal=journal
+                )
+            form = finish_form(draft, video, self._clock.now())
+            answer = await self._api.commit(account, f"/{own_id(account)}/video_reels", form, journal)
+            if answer.get("success") is not True:
+                raise Retry("Facebook did not say whether it takes the reel")
+            await journal.keep(msgspec.structs.replace(checkpoint, step="finished"))
+            told, outcome = await self._status(account, video)
+        return await _settled(video, told, outcome, journal)
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:  # noqa: ARG002 - the shape of an adapter
+        """Return the reel by the id that its upload has had from the beginning; None: it was not published."""
+        video = checkpoint.ids["video"]
+        try:
+            told, outcome = await self._status(account, video)
+        except Unconfirmed:
+            return None
+        return parse_reel(video, told, outcome) if outcome.state in {"published", "scheduled"} else None
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts by video id. A reel that Facebook does not show is not in the answer."""
+
+        async def one(video: str) -> PostMetrics:
+            told = await self._api.get(account, f"/{video}", params={"fields": COUNTS})
+            return parse_metrics(told, await ask_insights(self._api, account, f"/{video}/video_insights", GROUPS))
+
+        return await self._api.each(account, platform_post_ids, one)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each reel stands: shown, waiting for its time, a draft, failed, or removed."""
+
+        async def one(video: str) -> Standing:
+            return parse_standing(await self._api.get(account, f"/{video}", params={"fields": _STATUS}))
+
+        return await self._api.standings(account, platform_post_ids, one)
+
+    async def _status(self, account: AccountId, video: str) -> tuple[dict[str, Any], Outcome]:
+        try:
+            told = await self._api.get(account, f"/{video}", params={"fields": _STATUS})
+        except GraphRefused as refused:
+            if not refused.gone:
+                raise
+            raise Unconfirmed("Facebook no longer knows the video") from refused
+        return told, parse_outcome(told.get("status"))
 
 
-def _age(one: Candidate) -> tuple[bool, float]:
-    return (one.published_at is not None, one.published_at.timestamp() if one.published_at else 0.0)
+async def _settled(video: str, told: dict[str, Any], outcome: Outcome, journal: Journal) -> RemotePost:
+    """Return the reel if it is published or waits for its time.
+
+    Raises: Snooze (it is worked on), Reject (it failed), Unconfirmed (the upload has expired).
+    """
+    if outcome.state in {"published", "scheduled"}:
+        return parse_reel(video, told, outcome)
+    if outcome.state == "failed":
+        await none_was_made(journal)
+        raise Reject(outcome.reason, mend=outcome.mend)
+    if outcome.state == "expired":
+        await none_was_made(journal)
+        raise Unconfirmed("Facebook let the upload expire")
+    raise Snooze("Facebook works on the video", delay_s=SOON_S)
 
 
 ADAPTER = Facebook

@@ -1,230 +1,320 @@
-"""Instagram: videos under one hashtag, as a professional account may see them.
+"""Instagram: reels of own professional accounts, published and measured; videos of others under one hashtag.
 
-Docs: developers.facebook.com/docs/instagram-platform/instagram-api-with-facebook-login/hashtag-search and
-.../instagram-graph-api/reference: ig-hashtag-search, ig-hashtag, ig-user/recently_searched_hashtags, read 2026-11-23.
-Auth: a token of a professional account with instagram_basic and the feature Instagram Public Content Access.
-Limits: 30 different hashtags in any 7 days, each counted from its first query; 50 media a page; `recent_media`
-reaches back 24 hours. Only recent media carry a time; no answer carries a name of the account, views or shares.
+Docs: developers.facebook.com/docs/instagram-platform: content-publishing, reference/ig-user/media, ig-container,
+ig-user/media_publish, ig-user/content_publishing_limit, reference/instagram-media/insights, hashtag-search,
+read 2026-11-23.
+Auth: Facebook Login, with the token of the page that the account is linked to. Instagram's own login would need no
+page, but takes no bytes: a video would have to lie at a public address, which a machine at home has not; paid
+partnerships and hashtags are not there either. Limits: 50 or 100 posts in any 24 hours, as the account is told when it
+asks; 400 containers. Units: watch times in milliseconds; figures come up to 48 hours late, likes and comments at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from itertools import chain, zip_longest
-from typing import Annotated, Any, Final
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
 
-from msgspec import Meta, Struct
+import msgspec
 
-from actors.platforms._api import absent, count, leaving_out, read_each
-from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused
-from actors.platforms._text import clean, parse_moment
-from actors.platforms._words import first_line, hashtag_of, hashtags_in
-from actors.runtime.cache import Kept
+from actors.platforms._api import count
+from actors.platforms._graph import GRAPH_URL, GraphRefused
+from actors.platforms._graph_account import GraphAccount, check_words, truth
+from actors.platforms._graph_container import Containers, Shape, State, id_in
+from actors.platforms._graph_insights import Figures, ask_insights, micros, post_metrics
+from actors.platforms._graph_login import facebook_login, name_of, own_tokens, pages_of, picture_of
+from actors.platforms._graph_upload import Upload, parse_phase
+from actors.platforms._instagram_hashtags import MOST_HASHTAGS, TOKEN, USER, Hashtags
+from actors.platforms._posts import as_dict
+from actors.runtime.http import Http
 from actors.runtime.means import Means
-from contracts.errors import RateLimited, Reject, Retry
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Metrics, Need
-from contracts.rights import RightsRecord
+from actors.runtime.oauth import Identity
+from actors.runtime.settings import Settings
+from contracts.errors import Reject, Unconfirmed
+from contracts.ids import AccountId
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    UploadCheckpoint,
+)
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Instagram", "Medium", "parse_media", "parse_searched"]
+__all__ = [
+    "ADAPTER",
+    "CAPS",
+    "LIMITS",
+    "NAME",
+    "NEEDS",
+    "OAUTH",
+    "OPTIONS",
+    "Instagram",
+    "container_form",
+    "identify",
+    "parse_metrics",
+]
 
 NAME: Final = "instagram"
-MOST_HASHTAGS: Final = 30
 CAPS: Final = Caps(
     discover=True,
+    through_account=True,
+    publish=True,
+    measure=True,
+    looks=True,
     sees="videos under the niche written as one hashtag: the popular ones and those of the last 24 hours; "
     "likes and comments",
     costs=f"one of {MOST_HASHTAGS} hashtags in 7 days, for a hashtag that was not asked for in them",
     cannot="Search by words does not exist; the accounts, views and shares of other people's videos are not told.",
+    posting="reels, public; needs a professional account that is linked to a Facebook page",
 )
 PAGE_SIZE: Final = 50
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
-TOKEN: Final = Need(
-    setting="instagram_access_token",
-    means="Token of a professional Instagram account, from an app at developers.facebook.com that Meta has reviewed "
-    "for Instagram Public Content Access",
-)
-USER: Final = Need(
-    setting="instagram_user_id",
-    means="Number of that professional account, from /me/accounts?fields=instagram_business_account",
-    secret=False,
+LIMITS: Final = Limits(
+    page_size=PAGE_SIZE,
+    caption=2200,
+    max_hashtags=30,
+    max_bytes=300_000_000,
+    min_duration_us=3_000_000,
+    max_duration_us=15 * 60 * 1_000_000,
+    containers=("mp4", "mov"),
+    video_codecs=("h264", "hevc"),
+    audio_codecs=("aac",),
+    min_fps=23.0,
+    max_fps=60.0,
+    max_width_px=1920,
+    min_aspect=0.01,
+    max_aspect=10.0,
+    max_bits_per_s=25_128_000,
+    posts_per_day=100,  # the most that any page tells; what the account may is asked before each post
 )
 NEEDS: Final = (TOKEN, USER)
+OAUTH: Final = facebook_login(
+    NAME,
+    "Instagram",
+    (
+        "instagram_basic",
+        "instagram_content_publish",
+        "instagram_manage_insights",
+        "pages_show_list",
+        "pages_read_engagement",
+    ),
+)
+OPTIONS: Final = {
+    "share_to_feed": "true or false: whether the reel is also shown among the posts of the profile",
+    "thumb_offset": "moment of the cover, milliseconds from the beginning",
+    "audio_name": "name of the reel's own sound",
+    "collaborators": "up to 3 user names with commas, who are asked to be named as authors",
+    "sponsor_ids": "up to 2 account numbers with commas, of who paid for it",
+}
 
-MOST_PAGES: Final = 2
-"""Pages of each of the two lists that one search reads: pictures come between the videos."""
-NO_SLOT_WAIT: Final = timedelta(hours=6)
-"""The platform does not say when the oldest hashtag leaves the 7 days."""
-FRESH_S: Final = 600.0
-ID_KEPT: Final = timedelta(days=365)
-_NO_SUCH_HASHTAG: Final = 24
-_FIELDS: Final = "id,caption,media_type,permalink,like_count,comments_count"
-_NOT_TOLD: Final = {
-    "views": "Instagram tells views to the owner only",
-    "likes": "not in the answer: the owner hides them",
-    "shares": "Instagram tells shares to the owner only",
+SITE: Final = "https://www.instagram.com/"
+MOST_MENTIONS: Final = 20
+_SHAPE: Final = Shape(
+    what="Instagram",
+    container="media",
+    publish="media_publish",
+    posts="media",
+    limit="content_publishing_limit",
+    status="status_code",
+    because="status",
+    text="caption",
+    usual_limit=50,
+)
+_GROUPS: Final = (
+    ("views", "reach", "saved", "shares"),
+    ("ig_reels_avg_watch_time", "ig_reels_video_view_total_time"),
+)
+_SOURCES: Final = {
+    "views": "views",
+    "reach": "reach",
+    "saves": "saved",
+    "shares": "shares",
+    "average_watched_us": "ig_reels_avg_watch_time",
+    "watched_us": "ig_reels_video_view_total_time",
+}
+_WHY: Final = {
+    "": "Instagram has no figure yet: they come up to 48 hours late",
+    "likes": "not in the answer: the likes are hidden",
+    "comments": "not in the answer: comments are switched off",
+    "impressions": "Instagram counts views in their place",
+    "clicks": "Instagram does not tell clicks on a reel",
+    "followers": "Instagram does not tell what followers a reel brought",
+    "retention": "Instagram does not tell where people stop to watch",
 }
 
 
-class Medium(Struct, frozen=True, kw_only=True):
-    """One medium of a hashtag. timestamp: ISO 8601, on recent media only."""
-
-    id: Annotated[str, Meta(pattern=r"^\d+(_\d+)?$")]
-    media_type: str
-    permalink: Annotated[str, Meta(pattern=r"^https?://")]
-    caption: str | None = None
-    like_count: Any = None
-    comments_count: Any = None
-    timestamp: Any = None
-
-
-class Searched(Struct, frozen=True, kw_only=True):
-    """One hashtag that was asked for in the last 7 days."""
-
-    id: str
-    name: str | None = None
-
-
-def parse_searched(data: Any) -> tuple[Searched, ...]:
-    """Read /recently_searched_hashtags. Raises: Retry if any of it cannot be read: the count must be right."""
-    read = read_each(data, Searched, what="Instagram's list of searched hashtags")
-    if len(read) != len(data):
-        raise Retry("Instagram's list of searched hashtags cannot be read whole")
-    return read
-
-
-def parse_media(data: Any, *, hashtag: str, at: datetime) -> tuple[Candidate, ...]:
-    """Read the media of a hashtag; pictures and albums are left out. Raises: Retry on an unknown shape."""
-    media = read_each(data, Medium, what="Instagram's hashtag search")
-    return tuple(_candidate(medium, hashtag, at) for medium in media if medium.media_type == "VIDEO")
+def container_form(draft: Draft) -> dict[str, str]:
+    """Return the fields of a reel's container. Raises: Reject (an option that cannot be)."""
+    form = {"media_type": "REELS", "upload_type": "resumable", "caption": draft.caption}
+    if draft.synthetic:
+        form["is_ai_generated"] = "true"
+    if draft.paid:
+        form["is_paid_partnership"] = "true"
+    if (shared := truth(draft, "share_to_feed")) is not None:
+        form["share_to_feed"] = shared
+    if (offset := draft.options.get("thumb_offset")) is not None:
+        if not (offset.isascii() and offset.isdigit()):
+            raise Reject(f"the option thumb_offset is '{offset}'", mend="Write milliseconds from the beginning")
+        form["thumb_offset"] = offset
+    if name := draft.options.get("audio_name"):
+        form["audio_name"] = name
+    for option, field, most in (
+        ("collaborators", "collaborators", 3),
+        ("sponsor_ids", "branded_content_sponsor_ids", 2),
+    ):
+        names = [one.strip() for one in draft.options.get(option, "").split(",") if one.strip()]
+        if len(names) > most:
+            raise Reject(f"the option {option} has {len(names)} entries", mend=f"Instagram takes {most}")
+        if names:
+            form[field] = msgspec.json.encode(names).decode()
+    return form
 
 
-def _candidate(medium: Medium, hashtag: str, at: datetime) -> Candidate:
-    caption = medium.caption or ""
-    title = first_line(caption) or medium.id
-    counts = {
-        "views": None,
-        "likes": count(medium.like_count),
-        "comments": count(medium.comments_count),
-        "shares": None,
-    }
-    return Candidate(
-        item_id=item_id(NAME, medium.id),
-        platform=NAME,
-        platform_id=medium.id,
-        url=medium.permalink,
-        title=title,
-        description=clean(caption, max_chars=5000),
-        tags=hashtags_in(caption) or (hashtag,),
-        published_at=parse_moment(medium.timestamp),
-        metrics=Metrics(**counts, absent=absent(counts, _NOT_TOLD)),
-        observed_at=at,
-        rights=RightsRecord(
-            licence="unknown",
-            title=title,
-            source_url=medium.permalink,
-            read_at=at,
-            note="Instagram gives no licence for other people's videos, and does not name the account here",
-        ),
+def parse_metrics(told: dict[str, Any], figures: Figures) -> PostMetrics:
+    """Read a reel's counts: likes and comments of the reel itself, the rest of its insights."""
+    return post_metrics(
+        figures,
+        _SOURCES,
+        _WHY,
+        views=figures.number("views"),
+        likes=count(told.get("like_count")),
+        comments=count(told.get("comments_count")),
+        shares=figures.number("shares"),
+        saves=figures.number("saved"),
+        reach=figures.number("reach"),
+        watched_us=micros(figures.number("ig_reels_video_view_total_time")),
+        average_watched_us=micros(figures.number("ig_reels_avg_watch_time")),
     )
 
 
-def _merged(top: Iterable[Candidate], recent: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Take from both lists in turn, each video once; where it is in both, the one that knows its time."""
-    found: dict[str, Candidate] = {}
-    for one in chain.from_iterable(zip_longest(top, recent)):
-        if one is not None and (one.platform_id not in found or found[one.platform_id].published_at is None):
-            found[one.platform_id] = one
-    return tuple(found.values())
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> tuple[Identity, ...]:
+    """Return the professional accounts behind the pages that were opened, each with its page's token.
+
+    Raises: Reject (there is none), RateLimited, Retry.
+    """
+    linked = "instagram_business_account{id,username,name,profile_picture_url}"
+    pages, granted = await pages_of(http, settings, access_token, OAUTH, linked, now=now)
+    found = []
+    for page in pages:
+        account = as_dict(page.get("instagram_business_account"))
+        if not account.get("id"):
+            continue
+        name = name_of(account.get("username"), str(account["id"]))
+        found.append(
+            Identity(
+                account_id=f"{NAME}:{account['id']}",
+                title=f"@{name}",
+                tokens=own_tokens(page, granted),
+                url=f"{SITE}{name}/",
+                picture_url=picture_of(account.get("profile_picture_url")),
+            )
+        )
+    if not found:
+        raise Reject(
+            "none of the pages that were opened has a professional Instagram account",
+            mend="Make the account a professional one, link it to a Facebook page, and choose both when you connect",
+        )
+    return tuple(found)
 
 
 class Instagram:
-    """Finds the videos of the niche's hashtag."""
+    """Publishes reels and measures them; finds the videos of a hashtag."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
-        self._cache = means.cache
-        self._settings = means.settings
-        self._graph = Graph(
-            means,
-            name=NAME,
-            base=GRAPH_URL,
-            what="Instagram",
-            token=TOKEN,
-            permission="instagram_basic and the feature Instagram Public Content Access",
+        self._hashtags = Hashtags(means, OAUTH, page_size=PAGE_SIZE)
+        self._api, uploads = (
+            GraphAccount(
+                means,
+                name=NAME,
+                base=GRAPH_URL,
+                what="Instagram",
+                client=OAUTH,
+                permission=" and ".join(OAUTH.scopes),
+                scheme=scheme,
+            )
+            for scheme in ("Bearer", "OAuth")
         )
+        self._upload = Upload(means, uploads, what="Instagram")
+        self._containers = Containers(self._api, _SHAPE, means.clock, site=SITE)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` videos, popular and recent ones in turn.
 
-        Raises: Retry, Reject, RateLimited (also where the hashtag would be the 31st in 7 days).
+        Raises: Retry, Reject, RateLimited (also where the hashtag would be the 31st in 7 days), AuthExpired.
         """
-        hashtag = hashtag_of(query)
-        if not hashtag:
-            raise Reject("there are no words to make a hashtag of", mend="name a niche in letters")
-        hashtag_id = await self._id_of(hashtag)
-        if hashtag_id is None:
-            return ()
-        top = await self._media(f"/{hashtag_id}/top_media", _FIELDS, hashtag, limit)
-        recent: list[Candidate] = []
-        with leaving_out(top, platform=NAME):
-            recent = await self._media(f"/{hashtag_id}/recent_media", f"{_FIELDS},timestamp", hashtag, limit)
-        return _merged(top, recent)[:limit]
+        return await self._hashtags.discover(query, limit=limit)
 
-    def _user_id(self) -> str:
-        told = self._settings.option(USER.setting) or ""
-        if not told:
-            raise Reject(f"{USER.setting.upper()} is not set", mend=USER.means)
-        if not (told.isascii() and told.isdigit()):
-            raise Reject(f"{USER.setting.upper()} is not a number", mend=USER.means)
-        return told
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Make a container that waits for bytes; the day's posts are counted first.
 
-    async def _id_of(self, hashtag: str) -> str | None:
-        """Return the id of a hashtag that may be asked for now; None: there is no such hashtag.
-
-        Ids never change, so one is asked for once; whether the hashtag is new in its 7 days is asked every time.
+        Raises: Reject (the draft), RateLimited (no post is left today), AuthExpired, Retry.
         """
-        user_id = self._user_id()
-        path = f"/{user_id}/recently_searched_hashtags"
-        answer = await self._graph.ask(path, {"fields": "id,name", "limit": str(MOST_HASHTAGS)})
-        searched = parse_searched(answer.get("data"))
-        key = f"{NAME}:hashtag:{hashtag}"
-        kept = await self._cache.get(key)
-        known = next((one.id for one in searched if one.name and hashtag_of(one.name) == hashtag), None)
-        if known is None and kept is not None:
-            known = kept.body.decode()
-        if known not in {one.id for one in searched} and len(searched) >= MOST_HASHTAGS:
-            raise RateLimited(
-                f"Instagram: #{hashtag} would be the {MOST_HASHTAGS + 1}st hashtag in 7 days, and "
-                f"{MOST_HASHTAGS} are allowed",
-                until=self._clock.now() + NO_SLOT_WAIT,
-            )
-        if known is None:
-            known = await self._look_up(hashtag, user_id)
-        if known is not None:
-            now = self._clock.now()
-            fresh = Kept(body=known.encode(), etag=None, fetched_at=now, fresh_until=now + ID_KEPT)
-            await self._cache.put(key, fresh)
-        return known
+        check_words(draft, LIMITS, what="Instagram", most_mentions=MOST_MENTIONS)
+        if draft.privacy != "public":
+            raise Reject(f"a reel cannot be {draft.privacy}", mend="Choose public: Instagram knows nothing else")
+        if not 0 < size_bytes <= (LIMITS.max_bytes or 0):
+            raise Reject(f"the file has {size_bytes} bytes", mend=f"Instagram takes 1 to {LIMITS.max_bytes}")
+        form = container_form(draft)
+        await self._containers.check_quota(account)
+        made = await self._containers.open(account, form)
+        place = made.get("uri")
+        url = place if isinstance(place, str) else ""
+        self._upload.check_home(url)
+        return UploadCheckpoint(session_url=url, step="opened", ids={"container": id_in(made, what="Instagram")})
 
-    async def _look_up(self, hashtag: str, user_id: str) -> str | None:
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Ask what is there, send the rest, publish what is finished; nothing is published before its status is asked.
+
+        Raises: Snooze (Instagram works on it), Unconfirmed (the container is gone or spent), Retry, RateLimited,
+        AuthExpired, Reject.
+        """
+        if post := checkpoint.ids.get("post"):
+            return await self._containers.read(account, post)
+        state = await self._state(account, checkpoint)
+        if state.status == "IN_PROGRESS" and parse_phase(state.told.get("video_status")) is not None:
+
+            async def confirmed() -> int | None:
+                told = (await self._state(account, checkpoint)).told
+                return parse_phase(told.get("video_status"))
+
+            checkpoint = await self._upload.send_rest(account, checkpoint, file, confirmed=confirmed, journal=journal)
+            state = await self._state(account, checkpoint)
+        return await self._containers.finish(account, draft, checkpoint, journal, state)
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Return the reel that the container made; None: it made none. Raises: Unconfirmed if that cannot be told."""
+        return await self._containers.find(account, draft, checkpoint)
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts by media id. A reel that Instagram does not show is not in the answer."""
+
+        async def one(post: str) -> PostMetrics:
+            told = await self._api.get(account, f"/{post}", params={"fields": "id,like_count,comments_count"})
+            return parse_metrics(told, await ask_insights(self._api, account, f"/{post}/insights", _GROUPS))
+
+        return await self._api.each(account, platform_post_ids, one)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each reel stands: there, or removed. Blocks and claims are not told of what is published."""
+
+        async def one(post: str) -> Standing:
+            await self._api.get(account, f"/{post}", params={"fields": "id,permalink"})
+            return Standing(state="stands", privacy="public")
+
+        return await self._api.standings(account, platform_post_ids, one)
+
+    async def _state(self, account: AccountId, checkpoint: UploadCheckpoint) -> State:
         try:
-            answer = await self._graph.ask("/ig_hashtag_search", {"user_id": user_id, "q": hashtag})
+            return await self._containers.state(account, checkpoint.ids["container"], more="video_status")
         except GraphRefused as refused:
-            if refused.code == _NO_SUCH_HASHTAG:
-                return None
-            raise
-        found = read_each(answer.get("data"), Searched, what="Instagram's hashtag search")
-        return found[0].id if found else None
-
-    async def _media(self, path: str, fields: str, hashtag: str, limit: int) -> list[Candidate]:
-        params = {"user_id": self._user_id(), "fields": fields, "limit": str(PAGE_SIZE)}
-
-        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
-            return parse_media(data, hashtag=hashtag, at=at)
-
-        return await self._graph.collect(path, params, read, enough=limit, most_pages=MOST_PAGES, fresh_s=FRESH_S)
+            if not refused.gone:
+                raise
+            raise Unconfirmed("Instagram no longer knows the container") from refused
 
 
 ADAPTER = Instagram

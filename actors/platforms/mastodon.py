@@ -1,7 +1,9 @@
-"""Mastodon: discovery of posts with a video under a hashtag, as one server knows them; and its rising hashtags.
+"""Mastodon: discovery of posts with a video under a hashtag, as one server knows them; its rising hashtags; posting.
 
-Docs: https://docs.joinmastodon.org/methods/timelines/#tag, /methods/trends/, /api/rate-limits/, read 2026-11-23.
+Docs: https://docs.joinmastodon.org/methods/timelines/#tag, /methods/trends/, /api/rate-limits/, read 2026-11-23; for
+posting see _mastodon_posts.
 Auth: none, where the server shows its public timelines to everybody; search by words needs a login and is not used.
+Accounts are connected at their own server, whose limits for posts are read from it before each post.
 Limits: 300 requests in 5 minutes; 40 posts, 20 hashtags an answer; pages go back by `max_id`, the id of the last post
 of the page before, as the `next` of the Link header does.
 Units: `meta.original.duration` seconds; times ISO 8601; the `history` of a hashtag holds texts, today first. Counts are
@@ -13,11 +15,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
 from actors.platforms._api import KEYLESS, Api, Rates, count, leaving_out, read_each
+from actors.platforms._mastodon_account import NAME, OAUTH, SERVER, WHAT, identify
+from actors.platforms._mastodon_limits import LINK_CHARS
+from actors.platforms._mastodon_posts import Posts
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -34,8 +40,20 @@ from actors.platforms._words import hashtag_of
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket
 from contracts.errors import Reject
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Need, Topic
+from contracts.ids import AccountId, item_id
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    Need,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    Topic,
+    UploadCheckpoint,
+)
 
 __all__ = [
     "ADAPTER",
@@ -43,24 +61,32 @@ __all__ = [
     "LIMITS",
     "NAME",
     "NEEDS",
+    "OAUTH",
     "Mastodon",
+    "identify",
     "parse_statuses",
     "parse_tags",
     "server_of",
     "tag_of",
 ]
 
-NAME: Final = "mastodon"
 CAPS: Final = Caps(
     discover=True,
     trends=True,
+    publish=True,
+    measure=True,
+    looks=True,
+    schedules=True,
+    hides=("private", "unlisted", "public"),
     keyless=True,
     sees="the newest posts with a video under the niche's words as one hashtag, as one server knows them; its trends",
     costs="1 request for 40 posts, at most 3 a scan, of 300 in 5 minutes",
     cannot="Servers search by words only for their own users.",
+    posting="an account on any server, whose own limits count; keeps a post until its time from 5 minutes on",
 )
 PAGE_SIZE: Final = 40
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
+LIMITS: Final = Limits(caption=500, link_weight=LINK_CHARS, page_size=PAGE_SIZE)
+"""`caption` is that of a server which did not change it; see check_draft in _mastodon_limits for the server's own."""
 NEEDS: Final = (
     Need(
         setting="mastodon_server",
@@ -70,13 +96,11 @@ NEEDS: Final = (
     ),
 )
 
-SERVER: Final = "mastodon.social"
 REQUESTS: Final = Bucket(name="requests", limit=250, window_s=300)
 RATES: Final = Rates(remaining="X-RateLimit-Remaining", reset="X-RateLimit-Reset", as_="iso")
 FRESH_S: Final = 300.0
 MOST_PAGES: Final = 3
 MOST_TAGS: Final = 20
-WHAT: Final = "the Mastodon server"
 _NOT_TOLD: Final = {
     "views": "Mastodon does not count views",
     "likes": "the post has no such count in the answer",
@@ -225,6 +249,7 @@ class Mastodon:
 
     def __init__(self, means: Means) -> None:
         self._told = means.settings.option("mastodon_server")
+        self._posts = Posts(means)
         host = (self._told or SERVER).strip().removeprefix("https://").rstrip("/")
         self._api = Api(
             means, name=NAME, base=f"https://{host}", what=WHAT, buckets=(REQUESTS,), rates=RATES, mend=KEYLESS
@@ -254,6 +279,28 @@ class Mastodon:
         server_of(self._told)
         params = {"limit": str(min(limit, MOST_TAGS))}
         return (await self._api.read_json("/api/v1/trends/tags", parse_tags, params=params, fresh_s=FRESH_S))[:limit]
+
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Check the draft against the account's server, and choose the post's key. Errors: those of Publishes."""
+        return await self._posts.open_session(account, draft, size_bytes=size_bytes)
+
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Upload, wait for the video, make the status. Errors: those of Publishes."""
+        return await self._posts.send(account, draft, checkpoint, file, journal)
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Return the account's own status with the uploaded video; None: no status has it. Raises: Unconfirmed."""
+        return await self._posts.find(account, draft, checkpoint)
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts of those posts that the server shows."""
+        return await self._posts.measure(account, platform_post_ids)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands."""
+        return await self._posts.look(account, platform_post_ids)
 
 
 ADAPTER = Mastodon

@@ -2,8 +2,9 @@
 
 Docs: https://github.com/reddit-archive/reddit/wiki/OAuth2 and /API, https://www.reddit.com/dev/api (search),
 read 2026-11-23.
-Auth: a token for the application itself, at www.reddit.com with HTTP Basic; data at oauth.reddit.com. A User-Agent of
-the form `platform:app-id:version (by /u/name)`, else requests are refused.
+Auth: a token for the application itself, at www.reddit.com with HTTP Basic; data at oauth.reddit.com. A connected
+account (OAuth 2.0, scopes identity and read, duration=permanent) is asked with where there is one: it sees the
+subreddits that it belongs to. A User-Agent of the form `platform:app-id:version (by /u/name)`, else 403.
 Limits: 60 (as documented) to 100 (as reported) requests a minute, in windows of 10 minutes; x-ratelimit-remaining may
 be fractional, x-ratelimit-reset is in seconds; 100 posts an answer. Commercial use needs an agreement with Reddit.
 Units: `created_utc` Unix seconds, `duration` seconds; `ups` are what is taken as likes, and are fuzzed by Reddit.
@@ -13,14 +14,16 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from msgspec import Struct
 
 from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
-from actors.platforms._app_token import AppToken, Granted, parse_grant, refusal_of
+from actors.platforms._app_token import AppToken, Granted, TokenRefused, parse_grant, refusal_of
 from actors.platforms._posts import (
     as_dict,
     as_list,
@@ -35,14 +38,29 @@ from actors.platforms._posts import (
     words_of,
 )
 from actors.platforms._text import clean, id_text
+from actors.runtime.http import Http, raise_for_status
 from actors.runtime.means import Means
+from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.quota import Bucket
 from actors.runtime.settings import Settings
-from contracts.errors import Reject
+from actors.runtime.tokens import Tokens
+from contracts.errors import AuthExpired, Reject
 from contracts.ids import item_id
 from contracts.platform import Candidate, Caps, Limits, Need
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Reddit", "parse_listing", "parse_post", "subreddits_of"]
+__all__ = [
+    "ADAPTER",
+    "CAPS",
+    "LIMITS",
+    "NAME",
+    "NEEDS",
+    "OAUTH",
+    "Reddit",
+    "identify",
+    "parse_listing",
+    "parse_post",
+    "subreddits_of",
+]
 
 NAME: Final = "reddit"
 CAPS: Final = Caps(
@@ -88,6 +106,7 @@ _NOT_TOLD: Final = {
 _SUBREDDIT: Final = re.compile(r"[A-Za-z0-9_]{2,21}")
 
 
+T = TypeVar("T")
 Page = tuple[tuple[Candidate, ...], str | None]
 
 
@@ -199,6 +218,43 @@ def user_agent(settings: Settings) -> str:
     return f"python:ettametta:{version('ettametta')} ({by})"
 
 
+OAUTH: Final = OAuthClient(
+    name=NAME,
+    title="Reddit",
+    authorize_api=(NAME, TOKEN_URL),
+    authorize_path="/api/v1/authorize",
+    token_api=(NAME, TOKEN_URL),
+    token_path="/api/v1/access_token",  # noqa: S106 - a path
+    revoke_path="/api/v1/revoke_token",
+    client_id_setting="reddit_client_id",
+    client_secret_setting="reddit_client_secret",  # noqa: S106 - the name of a setting
+    scopes=("identity", "read"),
+    authorize_params={"duration": "permanent"},
+    authentication="basic",
+    pkce="none",
+    gone=("invalid_grant", "400"),
+    user_agent=user_agent,
+)
+
+
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
+    """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
+    headers = {"User-Agent": user_agent(settings), "Authorization": f"bearer {access_token}"}
+    url = f"{settings.api_url(NAME, BASE_URL)}/api/v1/me"
+    answer = await http.request("GET", url, params={"raw_json": "1"}, headers=headers)
+    raise_for_status(answer, what=WHAT, now=now)
+    told = as_dict(answer.json())
+    key, name = id_text(told.get("id")), told.get("name")
+    if key is None or not isinstance(name, str):
+        raise Reject("Reddit told neither id nor name of the account")
+    return Identity(
+        account_id=f"{NAME}:{key}",
+        title=f"u/{clean(name, max_chars=40)}",
+        url=f"https://www.reddit.com/user/{quote(name)}",
+        picture_url=web_address(told.get("icon_img")),
+    )
+
+
 class Reddit:
     """Finds posts by words; what the week liked most comes first."""
 
@@ -213,6 +269,7 @@ class Reddit:
         self._door = Api(means, name=NAME, base=TOKEN_URL, what="Reddit's sign-in of applications", fault=fault)
         client = means.settings.option("reddit_client_id") or ""
         self._token = AppToken(means, of=(NAME, client), ask=self._grant)
+        self._tokens: Tokens | None = means.tokens
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
@@ -246,6 +303,21 @@ class Reddit:
             page = params | ({"after": after} if after else {})
             return await self._api.read_json(path, parse_listing, params=page, headers=headers, fresh_s=FRESH_S)
 
+        return await self._asked(ask)
+
+    async def _asked(self, ask: Callable[[str], Awaitable[T]]) -> T:
+        """Ask in the name of a connected account; without one that is good, in the application's own."""
+        tokens = self._tokens
+        for account in await tokens.accounts(NAME) if tokens is not None else ():
+            assert tokens is not None
+            try:
+                token = await tokens.access_token(account.account_id, OAUTH)
+            except AuthExpired:
+                continue
+            try:
+                return await ask(token)
+            except TokenRefused:
+                await tokens.refused(account.account_id, token)
         return await self._token.using(ask)
 
     async def _grant(self) -> Granted:

@@ -1,143 +1,275 @@
-"""Threads: video posts by keyword.
+"""Threads: video posts of own accounts, published and measured; video posts of others by keyword.
 
-Docs: developers.facebook.com/docs/threads/keyword-search and .../threads/troubleshooting, read 2026-11-23.
-Auth: a user token with threads_basic and threads_keyword_search; without the second one the search has the user's own
-posts only. Limits: 2,200 queries in any 24 hours a user, those without results free; 100 posts a page.
-Units: times ISO 8601, `since` Unix seconds. Results carry no counts.
+Docs: developers.facebook.com/docs/threads: get-started, posts, posts/publish, insights, retrieve-posts, keyword-search,
+troubleshooting, read 2026-11-23.
+Auth: Threads' own login (its hosts take no other): a token of an hour, made to last 60 days, which a token that is a
+day old or more renews. Limits: 250 posts in any 24 hours, which the account is told when it asks; 500 characters.
+The video is fetched by Threads from a public address; bytes are not taken. There are no figures of watching.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from datetime import datetime
+from pathlib import Path
+from typing import Final
 
-from msgspec import Meta, Struct
-
-from actors.platforms._api import absent, read_each
-from actors.platforms._graph import Graph
-from actors.platforms._text import clean, parse_moment
-from actors.platforms._words import first_line, hashtags_in
+from actors.platforms._graph import GraphRefused
+from actors.platforms._graph_account import GraphAccount, check_words
+from actors.platforms._graph_container import Containers, Shape, State, id_in
+from actors.platforms._graph_insights import Figures, ask_insights, post_metrics
+from actors.platforms._graph_login import ask_as, name_of, picture_of
+from actors.platforms._threads_search import BASE_URL, MOST_AN_HOUR, TOKEN, Keywords
+from actors.runtime.http import Http
 from actors.runtime.means import Means
-from actors.runtime.quota import Bucket
-from contracts.errors import Reject
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Metrics, Need
-from contracts.rights import RightsRecord
+from actors.runtime.oauth import Identity, OAuthClient, Prolong
+from actors.runtime.settings import Settings
+from contracts.errors import Reject, Retry, Unconfirmed
+from contracts.ids import AccountId
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    UploadCheckpoint,
+)
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "Post", "Threads", "parse_posts"]
+__all__ = [
+    "ADAPTER",
+    "CAPS",
+    "LIMITS",
+    "NAME",
+    "NEEDS",
+    "OAUTH",
+    "OPTIONS",
+    "Threads",
+    "container_form",
+    "identify",
+    "parse_metrics",
+]
 
 NAME: Final = "threads"
-MOST_AN_HOUR: Final = 2_200 // 25
-"""Any 24 hours reach into 25 hours of the clock."""
 CAPS: Final = Caps(
     discover=True,
+    through_account=True,
+    publish=True,
+    measure=True,
+    looks=True,
     sees="video posts of the last 7 days by words, the most popular first; no counts",
     costs=f"1 query for 100 posts, of {MOST_AN_HOUR} an hour: 2,200 in any 24 hours are allowed",
     cannot="Counts of other people's posts are not told, and without the permission threads_keyword_search only "
     "the own posts are found.",
+    posting="video posts, public; Threads fetches the file, so media must lie in a bucket that the internet reaches; "
+    "no field for paid or synthetic content",
 )
 PAGE_SIZE: Final = 100
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
-TOKEN: Final = Need(
-    setting="threads_access_token",
-    means="Token of a Threads user, from an app at developers.facebook.com with threads_basic and "
-    "threads_keyword_search",
+LIMITS: Final = Limits(
+    page_size=PAGE_SIZE,
+    caption=500,
+    max_bytes=1_000_000_000,
+    max_duration_us=5 * 60 * 1_000_000,
+    containers=("mp4", "mov"),
+    video_codecs=("h264", "hevc"),
+    audio_codecs=("aac",),
+    min_fps=23.0,
+    max_fps=60.0,
+    max_width_px=1920,
+    max_bits_per_s=100_000_000,
+    posts_per_day=250,
 )
 NEEDS: Final = (TOKEN,)
+OAUTH: Final = OAuthClient(
+    name=NAME,
+    title="Threads",
+    authorize_api=(NAME, "https://threads.net"),
+    authorize_path="/oauth/authorize",
+    token_api=(NAME, "https://graph.threads.net"),
+    token_path="/oauth/access_token",  # noqa: S106 - a path
+    client_id_setting="threads_client_id",
+    client_secret_setting="threads_client_secret",  # noqa: S106 - the name of a setting
+    scopes=("threads_basic", "threads_content_publish", "threads_manage_insights", "threads_keyword_search"),
+    scope_separator=",",
+    pkce="none",
+    gone=("190", "100", "102"),
+    refused=("101", "invalid_client"),
+    prolong=Prolong(
+        path="/access_token",
+        grant="th_exchange_token",
+        renew_path="/refresh_access_token",
+        renew_grant="th_refresh_token",
+    ),
+)
+OPTIONS: Final = {
+    "reply_control": "who may answer: everyone, accounts_you_follow or mentioned_only",
+    "topic_tag": "the one topic of the post, 1 to 50 characters without . and &",
+    "alt_text": "what the video shows, in words for those who do not see it",
+}
 
-BASE_URL: Final = "https://graph.threads.net/v1.0"
-QUERIES: Final = Bucket(name="queries", limit=MOST_AN_HOUR, window_s=3_600)
-FRESH_S: Final = 600.0
-MOST_PAGES: Final = 2
-BACK: Final = timedelta(days=7)
-_FIELDS: Final = "id,text,media_type,permalink,timestamp,username"
-_NO_COUNTS: Final = "the Threads search gives no counts"
+SITE: Final = "https://www.threads.com/"
+_REPLY_CONTROLS: Final = frozenset({"everyone", "accounts_you_follow", "mentioned_only"})
+_SHAPE: Final = Shape(
+    what="Threads",
+    container="threads",
+    publish="threads_publish",
+    posts="threads",
+    limit="threads_publishing_limit",
+    status="status",
+    because="error_message",
+    text="text",
+    usual_limit=250,
+)
+_GROUPS: Final = (("views", "likes", "replies", "reposts", "quotes"), ("shares",))
+_SOURCES: Final = {"views": "views", "likes": "likes", "comments": "replies", "shares": "shares"}
+_NOT_TOLD: Final = "Threads does not tell it of a post"
+_WHY: Final = {
+    "": "Threads has no figure yet: they come up to 48 hours late",
+    **dict.fromkeys(("saves", "reach", "impressions", "clicks", "followers"), _NOT_TOLD),
+    **dict.fromkeys(("watched_us", "average_watched_us", "retention"), "Threads does not tell how a video is watched"),
+}
 
 
-class Post(Struct, frozen=True, kw_only=True):
-    """One post of a search. timestamp: ISO 8601."""
+def container_form(draft: Draft) -> dict[str, str]:
+    """Return the fields of a post's container. Raises: Reject (no public address, or an option that cannot be)."""
+    if not draft.media_address:
+        raise Reject(
+            "Threads fetches the video from a public address, and this one has none",
+            mend="Keep media in a bucket that the internet reaches (MEDIA_URL=s3://...), or leave Threads out",
+        )
+    form = {"media_type": "VIDEO", "text": draft.caption, "video_url": draft.media_address}
+    if (who := draft.options.get("reply_control")) is not None:
+        if who not in _REPLY_CONTROLS:
+            raise Reject(f"the option reply_control is '{who}'", mend=f"Write {', '.join(sorted(_REPLY_CONTROLS))}")
+        form["reply_control"] = who
+    if topic := draft.options.get("topic_tag"):
+        if len(topic) > 50 or "." in topic or "&" in topic:
+            raise Reject(f"the option topic_tag is '{topic}'", mend="Write 1 to 50 characters without . and &")
+        form["topic_tag"] = topic
+    if alt := draft.options.get("alt_text"):
+        form["alt_text"] = alt
+    return form
 
-    id: Annotated[str, Meta(min_length=1)]
-    media_type: str
-    permalink: Annotated[str, Meta(pattern=r"^https?://")]
-    text: str | None = None
-    timestamp: Any = None
-    username: str | None = None
+
+def parse_metrics(figures: Figures) -> PostMetrics:
+    """Read a post's counts. Reposts and quotes are shares as well."""
+    parts = [figures.number(name) for name in ("shares", "reposts", "quotes")]
+    known = [part for part in parts if part is not None]
+    return post_metrics(
+        figures,
+        _SOURCES,
+        _WHY,
+        views=figures.number("views"),
+        likes=figures.number("likes"),
+        comments=figures.number("replies"),
+        shares=sum(known) if known else None,
+    )
 
 
-def parse_posts(data: Any, *, at: datetime) -> tuple[Candidate, ...]:
-    """Read the posts of a search; what is no video is left out. Raises: Retry on an unknown shape."""
-    posts = read_each(data, Post, what="the Threads search")
-    return tuple(_candidate(post, at) for post in posts if post.media_type == "VIDEO")
-
-
-def _candidate(post: Post, at: datetime) -> Candidate:
-    text = post.text or ""
-    author = clean(post.username or "", max_chars=100) or None
-    title = first_line(text) or post.id
-    counts = dict.fromkeys(("views", "likes", "comments", "shares"))
-    return Candidate(
-        item_id=item_id(NAME, post.id),
-        platform=NAME,
-        platform_id=post.id,
-        url=post.permalink,
-        title=title,
-        description=clean(text, max_chars=5000),
-        creator=author,
-        creator_id=author,
-        tags=hashtags_in(text),
-        published_at=parse_moment(post.timestamp),
-        metrics=Metrics(absent=absent(counts, _NO_COUNTS)),
-        observed_at=at,
-        rights=RightsRecord(
-            licence="unknown",
-            title=title,
-            author=author,
-            source_url=post.permalink,
-            read_at=at,
-            note="Threads gives no licence for posts",
-        ),
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
+    """Return whose the token is. Raises: Reject, RateLimited, Retry."""
+    told = await ask_as(
+        http,
+        f"{settings.api_url(NAME, BASE_URL)}/me",
+        access_token,
+        {"fields": "id,username,threads_profile_picture_url"},
+        what="Threads",
+        permission=" and ".join(OAUTH.scopes),
+        now=now,
+    )
+    number = told.get("id")
+    if not isinstance(number, str | int) or not str(number):
+        raise Retry("Threads answered without the number of the account")
+    name = name_of(told.get("username"), str(number))
+    return Identity(
+        account_id=f"{NAME}:{number}",
+        title=f"@{name}",
+        url=f"{SITE}@{name}",
+        picture_url=picture_of(told.get("threads_profile_picture_url")),
     )
 
 
 class Threads:
-    """Finds video posts by words."""
+    """Publishes video posts and measures them; finds those of others by words."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
-        self._graph = Graph(
+        self._keywords = Keywords(means, OAUTH, page_size=PAGE_SIZE)
+        self._api = GraphAccount(
             means,
             name=NAME,
             base=BASE_URL,
             what="Threads",
-            token=TOKEN,
-            permission="threads_basic and threads_keyword_search",
-            buckets=(QUERIES,),
+            client=OAUTH,
+            permission=" and ".join(OAUTH.scopes),
         )
+        self._containers = Containers(self._api, _SHAPE, means.clock, site=SITE)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
-        """Return at most `limit` posts, in the platform's order. Raises: Retry, RateLimited, Reject."""
-        words = clean(query, max_chars=200)
-        if not words:
-            raise Reject("there are no words to search for", mend="name a niche")
-        hour = self._clock.now().replace(minute=0, second=0, microsecond=0)
-        params = {
-            "q": words,
-            "search_type": "TOP",
-            "search_mode": "KEYWORD",
-            "media_type": "VIDEO",
-            "since": str(int((hour - BACK).timestamp())),
-            "fields": _FIELDS,
-            "limit": str(PAGE_SIZE),
-        }
+        """Return at most `limit` posts, in the platform's order. Raises: Retry, RateLimited, Reject, AuthExpired."""
+        return await self._keywords.discover(query, limit=limit)
 
-        def read(data: list[Any], at: datetime) -> tuple[Candidate, ...]:
-            return parse_posts(data, at=at)
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Make a container, whose video Threads then fetches; the day's posts are counted first.
 
-        posts = await self._graph.collect(
-            "/keyword_search", params, read, enough=limit, most_pages=MOST_PAGES, fresh_s=FRESH_S
-        )
-        return tuple({one.platform_id: one for one in posts}.values())[:limit]
+        Raises: Reject (the draft, or no public address), RateLimited (no post is left today), AuthExpired, Retry.
+        """
+        check_words(draft, LIMITS, what="Threads")
+        if draft.privacy != "public":
+            raise Reject(f"a Threads post cannot be {draft.privacy}", mend="Choose public: Threads knows nothing else")
+        if not 0 < size_bytes <= (LIMITS.max_bytes or 0):
+            raise Reject(f"the file has {size_bytes} bytes", mend=f"Threads takes 1 to {LIMITS.max_bytes}")
+        form = container_form(draft)
+        await self._containers.check_quota(account)
+        made = await self._containers.open(account, form)
+        return UploadCheckpoint(step="opened", ids={"container": id_in(made, what="Threads")})
+
+    async def send(
+        self,
+        account: AccountId,
+        draft: Draft,
+        checkpoint: UploadCheckpoint,
+        file: Path,  # noqa: ARG002 - Threads fetches it
+        journal: Journal,
+    ) -> RemotePost:
+        """Ask how the container stands, and publish it once it is finished.
+
+        Raises: Snooze (Threads works on it), Unconfirmed (the container is gone), Retry, RateLimited, AuthExpired,
+        Reject.
+        """
+        if post := checkpoint.ids.get("post"):
+            return await self._containers.read(account, post)
+        state = await self._state(account, checkpoint)
+        return await self._containers.finish(account, draft, checkpoint, journal, state)
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Return the post that the container made; None: it made none. Raises: Unconfirmed if that cannot be told."""
+        return await self._containers.find(account, draft, checkpoint)
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts by post id. A post that Threads does not show is not in the answer."""
+
+        async def one(post: str) -> PostMetrics:
+            return parse_metrics(await ask_insights(self._api, account, f"/{post}/insights", _GROUPS))
+
+        return await self._api.each(account, platform_post_ids, one)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands: there, or removed. Threads tells no more."""
+
+        async def one(post: str) -> Standing:
+            await self._api.get(account, f"/{post}", params={"fields": "id,permalink"})
+            return Standing(state="stands", privacy="public")
+
+        return await self._api.standings(account, platform_post_ids, one)
+
+    async def _state(self, account: AccountId, checkpoint: UploadCheckpoint) -> State:
+        try:
+            return await self._containers.state(account, checkpoint.ids["container"])
+        except GraphRefused as refused:
+            if not refused.gone:
+                raise
+            raise Unconfirmed("Threads no longer knows the container") from refused
 
 
 ADAPTER = Threads

@@ -1,44 +1,73 @@
-"""TikTok: search for approved researchers (Research API), else the own videos of one account (Display API).
+"""TikTok: posting by the Content Posting API, reading own videos back, discovery as far as TikTok allows it.
 
-Docs: developers.tiktok.com/doc: research-api-specs-query-videos, research-api-faq, client-access-token-management,
-tiktok-api-v2-video-list, tiktok-api-v2-video-object, tiktok-api-v2-error-handling, read 2026-11-23.
-Auth: Research: a client token (2 hours) of an approved client with research.data.basic; creators, advertisers and
-commercial users are not eligible. Display: a user's token with video.list. Limits: Research 1,000 requests a day from
-00:00 UTC, 100 videos each, dates at most 30 days apart; Display 600 requests a minute, 20 videos each.
-Units: `create_time` Unix seconds, durations seconds; ids are int64, as numbers or as digits. Research counts are up to
-10 days old, new videos come after up to 48 hours. Errors stand in the envelope, with status 200 too.
+Docs: developers.tiktok.com/doc: login-kit-web, login-kit-desktop, oauth-user-access-token-management,
+tiktok-api-v2-get-user-info, content-posting-api-* (direct post, upload, status, media transfer guide), content-sharing-
+guidelines, tiktok-api-v2-video-list, -video-query, research-api-*, tiktok-api-v2-rate-limit, read 2026-11-23.
+Auth: OAuth 2.0 with `client_key`, PKCE in hexadecimal digits, refresh tokens that are good once; access tokens live
+for 2 hours. Research: a client token of an approved client; creators, advertisers and commercial users are not
+eligible.
+Limits per account: 6 inits, 30 status calls, 20 creator_info calls a minute; 5 drafts waiting; about 15 posts a day
+over all apps. Display 600 requests a minute, 20 videos each; Research 1,000 requests a day, 100 videos each.
+Units: `create_time` Unix seconds, durations seconds, captions UTF-16 units; ids are int64, kept as digits. Errors
+stand in the envelope, with status 200 too. An app without TikTok's audit posts for private accounts only, to
+themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime
+from pathlib import Path
+from typing import Final
 
-import msgspec
-from msgspec import Meta, Struct
-
-from actors.platforms._api import Api, absent, count, dig, leaving_out, mark_of, read_each
-from actors.platforms._app_token import AppToken, Granted, TokenRefused, parse_grant
-from actors.platforms._text import clean
-from actors.platforms._words import first_line, has_words, hashtag_of, hashtags_in
-from actors.runtime.http import Response, retry_after
+from actors.platforms._account import AccountApi
+from actors.platforms._api import dig
+from actors.platforms._tiktok_chunks import MAX_BYTES
+from actors.platforms._tiktok_errors import denied_of, fault_of, post_fault_of
+from actors.platforms._tiktok_init import CAPTION_UTF16
+from actors.platforms._tiktok_measure import Measurer
+from actors.platforms._tiktok_publish import Publisher
+from actors.platforms._tiktok_reading import (
+    BASE_URL,
+    LISTINGS,
+    NEEDS,
+    PAGE_SIZE,
+    Reader,
+    lacking,
+    parse_own,
+    parse_researched,
+    query_for,
+    way_of,
+)
+from actors.runtime.http import Http, raise_for_status
 from actors.runtime.means import Means
-from actors.runtime.quota import Bucket, window_of
+from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
-from contracts.errors import RateLimited, Reject, Retry
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Metrics, Need
-from contracts.rights import RightsRecord
+from contracts.errors import Retry
+from contracts.ids import AccountId
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    UploadCheckpoint,
+)
 
 __all__ = [
     "ADAPTER",
     "CAPS",
     "LIMITS",
+    "LISTINGS",
     "NAME",
     "NEEDS",
+    "OAUTH",
     "TikTok",
     "fault_of",
+    "identify",
+    "lacking",
     "parse_own",
     "parse_researched",
     "query_for",
@@ -48,353 +77,113 @@ __all__ = [
 NAME: Final = "tiktok"
 CAPS: Final = Caps(
     discover=True,
+    through_account=True,
+    publish=True,
+    measure=True,
+    looks=True,
+    hides=("public", "private"),
     sees="with the Research API public videos of 30 days by words, with counts; else the own videos of one account",
     costs="Research: 1 of 1,000 requests a day for 100 videos; own videos: 1 of 600 a minute for 20; both at most "
     "once in half an hour",
     cannot="TikTok has no open search: the Research API is for approved non-commercial research only, never for "
-    "creators or commercial use, so it needs MONETISED=false; the token for own videos ends after hours and must be "
-    "set anew each time.",
+    "creators or commercial use, so it needs MONETISED=false; own videos are those of a connected account, or of a "
+    "token that is set and ends after hours.",
+    posting="an app audited by TikTok, else only private accounts and only for themselves, or drafts in their inbox "
+    "(mode=inbox), which a person finishes in the TikTok app; comments, duets and stitches are off unless "
+    "comment=on, duet=on, stitch=on; nothing unlisted",
 )
-PAGE_SIZE: Final = 100
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
-KEY: Final = Need(
-    setting="tiktok_client_key",
-    means="Key of an app at developers.tiktok.com; for research one that TikTok has approved",
-    secret=False,
-    optional=True,
+LIMITS: Final = Limits(
+    caption=CAPTION_UTF16,
+    unit="utf16",
+    max_bytes=MAX_BYTES,
+    min_bytes=1,
+    max_duration_us=600_000_000,
+    containers=("mp4", "mov", "webm"),
+    video_codecs=("h264", "hevc", "vp8", "vp9"),
+    min_fps=23,
+    max_fps=60,
+    min_side_px=360,
+    max_width_px=4096,
+    max_height_px=4096,
+    posts_per_day=15,
+    page_size=PAGE_SIZE,
 )
-SECRET: Final = Need(setting="tiktok_client_secret", means="The secret of that app", optional=True)
-RESEARCH: Final = Need(
-    setting="tiktok_research_enabled",
-    means="true says that TikTok has approved that app for non-commercial research, and that this use is such",
-    secret=False,
-    optional=True,
+OAUTH: Final = OAuthClient(
+    name=NAME,
+    title="TikTok",
+    authorize_api=(NAME, "https://www.tiktok.com"),
+    authorize_path="/v2/auth/authorize/",
+    token_api=(NAME, BASE_URL),
+    token_path="/oauth/token/",  # noqa: S106 - a path
+    revoke_path="/oauth/revoke/",
+    client_id_setting="tiktok_client_key",
+    client_secret_setting="tiktok_client_secret",  # noqa: S106 - the name of a setting
+    client_id_field="client_key",
+    scopes=("user.info.basic", "video.publish", "video.upload", "video.list"),
+    scope_separator=",",
+    pkce="hex",
+    revoke_token="access",  # noqa: S106 - which one
 )
-TOKEN: Final = Need(
-    setting="tiktok_access_token",
-    means="Token of an own account with video.list, for its own videos; it lives for hours",
-    optional=True,
-)
-NEEDS: Final = (KEY, SECRET, RESEARCH, TOKEN)
-MONETISED: Final = Need(
-    setting="monetised",
-    means="TikTok gives its Research API for non-commercial use only: set MONETISED=false only if that is true, "
-    f"else unset {RESEARCH.setting.upper()}",
-    secret=False,
-)
-"""No setting of this platform: what research asks of the one that all parts of the product know."""
-
-BASE_URL: Final = "https://open.tiktokapis.com/v2"
-RESEARCHES: Final = Bucket(name="research", limit=1_000)
-LISTINGS: Final = Bucket(name="video_list", limit=600, window_s=60)
-OWN_PAGE_SIZE: Final = 20
-MOST_PAGES: Final = 3
-MOST_OWN_PAGES: Final = 10
-BACK: Final = timedelta(days=29)
-"""From the first to the last day asked for; both count, so these are 30 days."""
-BUSY: Final = timedelta(seconds=60)
-FRESH_S: Final = 1800.0
-"""A list of own videos does for all niches, a search for all who ask for the same."""
-LAST_S: Final = 253_402_300_799
-_YES: Final = frozenset({"1", "true", "yes", "on"})
-_AWAY: Final = frozenset({"server_error", "temporarily_unavailable"})
-_SCOPES: Final = frozenset({"scope_not_authorized", "scope_permission_missed"})
-_RESEARCH_FIELDS: Final = (
-    "id,create_time,username,video_description,like_count,comment_count,share_count,view_count,hashtag_names,"
-    "video_duration"
-)
-_OWN_FIELDS: Final = (
-    "id,create_time,cover_image_url,share_url,video_description,duration,height,width,title,"
-    "like_count,comment_count,share_count,view_count"
-)
-_RESEARCHED: Final = "TikTok gives no licence; data of the Research API serve approved non-commercial research only"
-_OWN: Final = "TikTok gives no licence; whoever owns this account may attest that the video is theirs"
-
-Page = tuple[tuple[Candidate, ...], dict[str, Any]]
-Id = Annotated[int, Meta(ge=1)] | Annotated[str, Meta(pattern=r"^\d+$")]
 
 
-class Researched(Struct, frozen=True, kw_only=True):
-    """One video of the Research API."""
-
-    id: Id
-    username: Annotated[str, Meta(pattern=r"^[\w.]+$")]
-    create_time: Any = None
-    video_description: str | None = None
-    hashtag_names: Any = None
-    video_duration: Any = None
-    like_count: Any = None
-    comment_count: Any = None
-    share_count: Any = None
-    view_count: Any = None
-
-
-class Own(Struct, frozen=True, kw_only=True):
-    """One video of the account. Lengths: seconds, px."""
-
-    id: Id
-    share_url: Annotated[str, Meta(pattern=r"^https?://")]
-    create_time: Any = None
-    cover_image_url: Any = None
-    title: str | None = None
-    video_description: str | None = None
-    duration: Any = None
-    height: Any = None
-    width: Any = None
-    like_count: Any = None
-    comment_count: Any = None
-    share_count: Any = None
-    view_count: Any = None
-
-
-def way_of(settings: Settings) -> Literal["research", "own"] | None:
-    """Return how TikTok may be read with these settings; None: not at all."""
-    if (settings.option(RESEARCH.setting) or "").lower() in _YES:
-        return "research"
-    return "own" if settings.option(TOKEN.setting) else None
-
-
-def lacking(settings: Settings) -> tuple[Need, ...]:
-    """Return what is missing of the way that is chosen; of none, the shortest: a token of an own account."""
-    way = way_of(settings)
-    if way == "research":
-        unset = tuple(need for need in (KEY, SECRET) if not settings.option(need.setting))
-        return (*unset, MONETISED) if settings.monetised else unset
-    return () if way == "own" else (TOKEN,)
-
-
-def query_for(niche: str, *, today: date) -> dict[str, Any]:
-    """Return the body of a research query: the niche as words or as hashtag, in the last 30 days."""
-    conditions = [("keyword", clean(niche, max_chars=200)), ("hashtag_name", hashtag_of(niche))]
-    return {
-        "query": {
-            "or": [
-                {"operation": "EQ", "field_name": name, "field_values": [value]} for name, value in conditions if value
-            ]
-        },
-        "start_date": f"{today - BACK:%Y%m%d}",
-        "end_date": f"{today:%Y%m%d}",
-        "max_count": PAGE_SIZE,
-        "is_random": False,
-    }
-
-
-def parse_researched(data: Any, *, at: datetime) -> tuple[Candidate, ...]:
-    """Read the videos of a research answer. Raises: Retry on an unknown shape."""
-    return tuple(
-        _candidate(
-            one,
-            url=f"https://www.tiktok.com/@{one.username}/video/{one.id}",
-            title="",
-            tags=tuple(
-                clean(tag, max_chars=100)
-                for tag in (one.hashtag_names if isinstance(one.hashtag_names, list) else ())
-                if isinstance(tag, str) and tag.strip()
-            )[:50],
-            creator=one.username,
-            duration=one.video_duration,
-            note=_RESEARCHED,
-            at=at,
-        )
-        for one in read_each(data, Researched, what="TikTok's Research API")
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
+    """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
+    answer = await http.request(
+        "GET",
+        f"{settings.api_url(NAME, BASE_URL)}/user/info/",
+        params={"fields": "open_id,union_id,avatar_url,display_name"},
+        headers={"Authorization": f"Bearer {access_token}"},
     )
-
-
-def parse_own(data: Any, *, at: datetime) -> tuple[Candidate, ...]:
-    """Read the videos of the account. Raises: Retry on an unknown shape."""
-    return tuple(
-        msgspec.structs.replace(
-            _candidate(one, url=one.share_url, title=one.title or "", duration=one.duration, note=_OWN, at=at),
-            thumbnail_url=_address(one.cover_image_url),
-            width_px=count(one.width) or None,
-            height_px=count(one.height) or None,
-        )
-        for one in read_each(data, Own, what="TikTok's list of videos")
+    if (fault := post_fault_of(answer, now)) is not None:
+        raise fault
+    raise_for_status(answer, what="TikTok", now=now)
+    user = dig(answer.json(), "data", "user", what="TikTok's user info")
+    open_id, picture = user.get("open_id"), user.get("avatar_url")
+    if not isinstance(open_id, str) or not open_id:
+        raise Retry("TikTok told of an account without an id")
+    return Identity(
+        account_id=f"{NAME}:{open_id}",
+        title=str(user.get("display_name") or open_id),
+        picture_url=picture if isinstance(picture, str) and picture.startswith("https://") else None,
     )
-
-
-def _candidate(
-    one: Researched | Own,
-    *,
-    url: str,
-    title: str,
-    duration: Any,
-    note: str,
-    at: datetime,
-    tags: tuple[str, ...] = (),
-    creator: str | None = None,
-) -> Candidate:
-    text = one.video_description or ""
-    name = clean(title, max_chars=300) or first_line(text) or str(one.id)
-    counts = {
-        "views": count(one.view_count),
-        "likes": count(one.like_count),
-        "comments": count(one.comment_count),
-        "shares": count(one.share_count),
-    }
-    length_s = count(duration)
-    created_s = count(one.create_time)
-    return Candidate(
-        item_id=item_id(NAME, str(one.id)),
-        platform=NAME,
-        platform_id=str(one.id),
-        url=url,
-        title=name,
-        description=clean(text, max_chars=5000),
-        creator=creator,
-        creator_id=creator,
-        tags=tags or hashtags_in(text),
-        published_at=datetime.fromtimestamp(created_s, UTC) if created_s and created_s <= LAST_S else None,
-        duration_us=length_s * 1_000_000 if length_s and length_s < 10**9 else None,
-        metrics=Metrics(**counts, absent=absent(counts, "not in the answer")),
-        observed_at=at,
-        rights=RightsRecord(licence="unknown", title=name, author=creator, source_url=url, read_at=at, note=note),
-    )
-
-
-def _address(told: Any) -> str | None:
-    return told if isinstance(told, str) and told.startswith(("https://", "http://")) else None
-
-
-def fault_of(answer: Response, now: datetime) -> Exception | None:
-    """Read the envelope of data answers and the flat errors of the token endpoint, whatever the status."""
-    try:
-        body = msgspec.json.decode(answer.body)
-    except msgspec.DecodeError:
-        return None
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, str) and answer.status != 429 and answer.status < 500:
-        told = clean(str(body.get("error_description") or ""), max_chars=200).rstrip(".")
-        text = f"TikTok gives no token: {error[:100]}{f': {told}' if told else ''}"
-        return Retry(text) if error in _AWAY else Reject(text, mend=_mend_of(answer))
-    if not isinstance(error, dict) or not isinstance(error.get("code"), str):
-        return None
-    code = error["code"]
-    if code == "ok" and answer.status < 400:
-        return None
-    told = clean(str(error.get("message") or ""), max_chars=200).rstrip(".")
-    text = f"TikTok answered {code[:100]}{f': {told}' if told else ''}"
-    if code == "daily_quota_limit_exceeded":
-        return RateLimited(text, until=window_of(RESEARCHES, now)[1])
-    if code == "rate_limit_exceeded" or answer.status == 429:
-        return RateLimited(text, until=retry_after(answer.headers, now=now) or now + BUSY)
-    if code == "access_token_invalid":
-        return TokenRefused(text, mend=_mend_of(answer))
-    if code in _SCOPES:
-        return Reject(text, mend="The token needs video.list, and for research research.data.basic")
-    if code == "internal_error" or answer.status >= 500:
-        return Retry(text)
-    return Reject(text, mend=_mend_of(answer) if answer.status in {401, 403} else "")
-
-
-def _mend_of(answer: Response) -> str:
-    if answer.url.rstrip("/").endswith("/video/list"):
-        return f"Renew the token in {TOKEN.setting.upper()}: it lives for hours"
-    return f"Check {KEY.setting.upper()} and {SECRET.setting.upper()}, and TikTok's approval of the app for research"
 
 
 class TikTok:
-    """Finds videos in the one way that the settings allow."""
+    """Posts to connected accounts and reads their videos back; finds videos in the one way that is allowed."""
 
     def __init__(self, means: Means) -> None:
-        self._clock = means.clock
-        self._settings = means.settings
-        self._api = Api(means, name=NAME, base=BASE_URL, what="TikTok", fault=fault_of)
-        self._token = AppToken(means, of=(NAME, means.settings.option(KEY.setting) or ""), ask=self._grant)
+        api = AccountApi(
+            means, name=NAME, base=BASE_URL, what="TikTok", client=OAUTH, fault=post_fault_of, denied=denied_of
+        )
+        self._reader = Reader(means, OAUTH, page_size=PAGE_SIZE)
+        self._publisher = Publisher(means, api)
+        self._measurer = Measurer(means, api, self._publisher)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
-        """Return at most `limit` videos: of a search the most viewed ones, of the own ones the newest.
+        """Return at most `limit` videos, see Reader. Raises: Retry, RateLimited, Reject."""
+        return await self._reader.discover(query, limit=limit)
 
-        Raises: Retry, RateLimited, Reject (also where no setting allows to read TikTok).
-        """
-        if not query.split():
-            raise Reject("there are no words to search for", mend="name a niche")
-        way = way_of(self._settings)
-        if way == "research":
-            if self._settings.monetised:
-                reason = "TikTok's Research API is for non-commercial use only, and this channel is said to earn money"
-                raise Reject(reason, mend=MONETISED.means)
-            return await self._researched(query, limit)
-        if way == "own":
-            return await self._own(query, limit)
-        raise Reject(
-            "TikTok cannot be searched: its Research API is for approved non-commercial research only, and its "
-            "Display API shows the videos of an account whose token is set",
-            mend=f"For own videos set {TOKEN.setting.upper()}; with TikTok's approval for research set "
-            f"{KEY.setting.upper()}, {SECRET.setting.upper()} and {RESEARCH.setting.upper()}=true",
-        )
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Open an upload, see Publisher. Raises: Reject, RateLimited, AuthExpired, Retry."""
+        return await self._publisher.open_session(account, draft, size_bytes=size_bytes)
 
-    async def _researched(self, query: str, limit: int) -> tuple[Candidate, ...]:
-        body = query_for(query, today=self._clock.now().astimezone(UTC).date())
-        found: dict[str, Candidate] = {}
-        with leaving_out(found, platform=NAME):
-            for _ in range(min(MOST_PAGES, -(-limit // PAGE_SIZE))):
-                videos, data = await self._token.using(self._asking(body))
-                found |= {one.platform_id: one for one in videos}
-                if data.get("has_more") is not True or not videos:
-                    break
-                body = {**body, **{name: data[name] for name in ("cursor", "search_id") if name in data}}
-        return tuple(sorted(found.values(), key=_views, reverse=True))[:limit]
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Go on until TikTok has the post, see Publisher."""
+        return await self._publisher.send(account, draft, checkpoint, file, journal)
 
-    def _asking(self, body: Mapping[str, Any]) -> Callable[[str], Awaitable[Page]]:
-        async def ask(token: str) -> Page:
-            return await self._api.read_post(
-                "/research/video/query/",
-                lambda answer, at: _page(answer, parse_researched, at),
-                params={"fields": _RESEARCH_FIELDS},
-                headers={"Authorization": f"Bearer {token}"},
-                json=body,
-                fresh_s=FRESH_S,
-                keyed_by=self._settings.option(KEY.setting) or "",
-                buckets=(RESEARCHES,),
-            )
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Ask what became of an upload, see Publisher."""
+        return await self._publisher.find(account, draft, checkpoint)
 
-        return ask
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts by post id, see Measurer."""
+        return await self._measurer.measure(account, platform_post_ids)
 
-    async def _grant(self) -> Granted:
-        form = {"grant_type": "client_credentials"}
-        for need, name in ((KEY, "client_key"), (SECRET, "client_secret")):
-            told = self._settings.option(need.setting)
-            if not told:
-                raise Reject(f"{need.setting.upper()} is not set, which research needs", mend=need.means)
-            form[name] = told
-        answer = await self._api.post("/oauth/token/", data=form)
-        mend = f"Check {KEY.setting.upper()} and {SECRET.setting.upper()}"
-        return parse_grant(answer, what="TikTok", now=self._clock.now(), mend=mend)
-
-    async def _own(self, query: str, limit: int) -> tuple[Candidate, ...]:
-        token = self._settings.option(TOKEN.setting) or ""
-        body: dict[str, Any] = {"max_count": OWN_PAGE_SIZE}
-        found: dict[str, Candidate] = {}
-        with leaving_out(found, platform=NAME):
-            for _ in range(MOST_OWN_PAGES):
-                videos, data = await self._api.read_post(
-                    "/video/list/",
-                    lambda answer, at: _page(answer, parse_own, at),
-                    params={"fields": _OWN_FIELDS},
-                    headers={"Authorization": f"Bearer {token}"},
-                    json=body,
-                    fresh_s=FRESH_S,
-                    keyed_by=mark_of(token),
-                    buckets=(LISTINGS,),
-                )
-                found |= {one.platform_id: one for one in videos if has_words(f"{one.title}\n{one.description}", query)}
-                cursor = count(data.get("cursor"))
-                if len(found) >= limit or data.get("has_more") is not True or cursor in {None, body.get("cursor")}:
-                    break
-                body = {**body, "cursor": cursor}
-        return tuple(found.values())[:limit]
-
-
-def _page(answer: Any, parse: Callable[..., tuple[Candidate, ...]], at: datetime) -> Page:
-    """Read one answer: its videos (null stands for none), and all of its data, which says where the next begins."""
-    data = dig(answer, "data", what="TikTok")
-    videos = dig(data, "videos", what="TikTok")
-    return parse([] if videos is None else videos, at=at), data
-
-
-def _views(one: Candidate) -> int:
-    return -1 if one.metrics.views is None else one.metrics.views
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands, see Measurer."""
+        return await self._measurer.look(account, platform_post_ids)
 
 
 ADAPTER = TikTok

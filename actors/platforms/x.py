@@ -1,290 +1,242 @@
-"""X: discovery of posts with a video of the past seven days, by words. Each post read costs money.
+"""X: discovery of posts with a video, and posts with a video of connected accounts. Nearly everything costs money.
 
-Docs: https://docs.x.com/x-api/posts/recent-search, /x-api/fundamentals/response-codes-and-errors, /data-dictionary and
+Docs: https://docs.x.com: /x-api/posts/creation-of-a-post, /x-api/media/quickstart/media-upload-chunked,
+/x-api/posts/user-posts-timeline-by-user-id, /resources/fundamentals/authentication/oauth-2-0/authorization-code, and
 the OpenAPI description 2.167, read 2026-11-23.
-Auth: a bearer token of an application. Limits: 450 searches in 15 minutes; 3,000,000 posts read a month; 512
-characters of query; 100 posts an answer. Prices: USD 0.005 for a post read, USD 0.010 for a user, which is why
-authors are not expanded. With the credits or the spending limit used up, requests are refused as `usage-capped`.
-Units: `duration_ms` milliseconds; times RFC 3339. Views are those of the video, not impressions of the post; shares
-are reposts and quotes. Older answers write `retweet_count`, `tweet.fields` and `tweets`
-where newer ones write `repost_count`, `post.fields` and `posts`; both are read. Answers with status 200 may hold
-`errors` beside `data`.
+Auth: a bearer token of an application for discovery; OAuth 2.0 with PKCE for the rest. An access token lives 2 hours,
+and is renewed with `offline.access`, each time with a new refresh token.
+Limits: 280 weighted characters, a link counts 23; MP4 or MOV of 0.5 to 140 s and 512 MB, H.264 and AAC, 60 frames a
+second, 32 px or more, 1:3 to 3:1; 100 posts in 15 minutes; media ids end after a day. The page's "1280 x 1024 at most"
+contradicts the 720 x 1280 that it recommends, so it is left to X. Paying accounts may have more: the API does not tell.
+Prices: USD 0.015 a post, USD 0.20 if it has a link, USD 0.001 for an own post read.
+Units: total_bytes bytes, check_after_secs seconds; segments are counted from 0, at most 1000 of 5 MB.
+Older answers write `tweet.fields` where newer ones write `post.fields`; both are spoken.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-from msgspec import Struct
-
-from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
-from actors.platforms._posts import (
-    as_dict,
-    as_list,
-    language_tag,
-    length_us,
-    links_of,
-    metrics_of,
-    required,
-    unlicensed,
-    web_address,
+from actors.platforms._account import AccountApi
+from actors.platforms._posts import as_dict, as_list
+from actors.platforms._x_posts import (
+    MEDIA_METRICS,
+    POST_METRICS,
+    body_of,
+    fault,
+    is_it,
+    parse_metrics,
+    parse_post,
+    parse_standing,
     words_of,
 )
-from actors.platforms._text import clean, id_text, parse_moment
-from actors.runtime.http import Response
-from actors.runtime.log import get_logger
+from actors.platforms._x_search import BASE_URL, BEARER, NAME, OtherNames, Search
+from actors.platforms._x_upload import SEGMENT_BYTES, Upload
+from actors.runtime.http import Http, raise_for_status
 from actors.runtime.means import Means
-from actors.runtime.quota import Bucket
-from contracts.errors import RateLimited, Reject, Retry
-from contracts.ids import item_id
-from contracts.platform import Candidate, Caps, Limits, Need
+from actors.runtime.oauth import Identity, OAuthClient
+from actors.runtime.settings import Settings
+from contracts.errors import Reject, Retry, Unconfirmed
+from contracts.ids import AccountId
+from contracts.platform import (
+    Candidate,
+    Caps,
+    Draft,
+    Journal,
+    Limits,
+    Need,
+    PostMetrics,
+    RemotePost,
+    Standing,
+    UploadCheckpoint,
+)
 
-__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "X", "parse_answer", "query_for"]
+__all__ = ["ADAPTER", "CAPS", "LIMITS", "NAME", "NEEDS", "OAUTH", "X", "identify"]
 
-NAME: Final = "x"
 CAPS: Final = Caps(
     discover=True,
+    publish=True,
+    measure=True,
+    looks=True,
     by_name_only=True,
     sees="posts with a video of the past 7 days, by words; views of the video, likes, replies, reposts",
     costs="money: USD 0.005 for each post read, at least 10 posts a scan; 450 searches in 15 minutes",
+    posting="an app with paid credits; USD 0.015 a post, USD 0.20 if its text has a link, as an attribution has; "
+    "always public, no title, no thumbnail, no time of its own",
 )
-LEAST_PAGE: Final = 10
-PAGE_SIZE: Final = 100
-LIMITS: Final = Limits(page_size=PAGE_SIZE)
+LIMITS: Final = Limits(
+    page_size=100,
+    caption=280,
+    unit="x",
+    link_weight=23,
+    max_bytes=512 * 1024 * 1024,
+    min_duration_us=500_000,
+    max_duration_us=140_000_000,
+    containers=("mp4", "mov"),
+    video_codecs=("h264",),
+    audio_codecs=("aac",),
+    max_fps=60.0,
+    min_side_px=32,
+    min_aspect=1 / 3,
+    max_aspect=3.0,
+)
 NEEDS: Final = (
+    BEARER,
     Need(
-        setting="x_bearer_token",
-        means="Bearer token of an app with paid credits, from https://console.x.com; each post read costs money",
+        setting="x_client_id",
+        means="For posting: client id of the same app, from its OAuth 2.0 settings at https://console.x.com",
+        secret=False,
+        optional=True,
     ),
+    Need(setting="x_client_secret", means="For posting: the secret of that client", optional=True),
+)
+OAUTH: Final = OAuthClient(
+    name=NAME,
+    title="X",
+    authorize_api=(NAME, "https://x.com"),
+    authorize_path="/i/oauth2/authorize",
+    token_api=(NAME, BASE_URL),
+    token_path="/2/oauth2/token",  # noqa: S106 - a path
+    revoke_path="/2/oauth2/revoke",
+    client_id_setting="x_client_id",
+    client_secret_setting="x_client_secret",  # noqa: S106 - the name of a setting
+    scopes=("tweet.read", "users.read", "tweet.write", "media.write", "offline.access"),
+    authentication="basic",
+    gone=("invalid_grant", "invalid_request"),
 )
 
-BASE_URL: Final = "https://api.x.com"
-SEARCH: Final = "/2/tweets/search/recent"
-SEARCHES: Final = Bucket(name="searches", limit=450, window_s=900)
-RATES: Final = Rates(remaining="x-rate-limit-remaining", reset="x-rate-limit-reset", as_="unix")
-FRESH_S: Final = 900.0
-"""Long, as the same post read on another day is paid for again."""
-MOST_QUERY_CHARS: Final = 512
-WHAT: Final = "the X search"
-_FILTERS: Final = " has:videos -is:retweet"
-_POST_FIELDS: Final = "created_at,public_metrics,lang,author_id,attachments,entities"
-_MEDIA_FIELDS: Final = "media_key,type,duration_ms,height,width,preview_image_url,public_metrics"
-_REPOSTS: Final = {"retweeted", "reposted"}
-_NOT_TOLD: Final = {
-    "views": "the answer has no view count of the video",
-    "likes": "the answer has no public metrics of the post",
-    "comments": "the answer has no public metrics of the post",
-    "shares": "the answer has no public metrics of the post",
-}
+FIND_PAGES: Final = 8
+SKEW: Final = timedelta(minutes=5)
+"""How far the clocks of X and of this machine may differ."""
+BATCH: Final = 100
 
 
-Page = tuple[tuple[Candidate, ...], str | None]
-
-
-class Post(Struct, frozen=True, kw_only=True):
-    """A post, as far as it is used. What a post need not have may be of any type."""
-
-    id: str
-    text: str
-    author_id: Any = None
-    created_at: Any = None
-    lang: Any = None
-    public_metrics: Any = None
-    attachments: Any = None
-    entities: Any = None
-    referenced_tweets: Any = None
-    referenced_posts: Any = None
-
-
-class OtherNames(Reject):
-    """The platform does not know `post.fields`: it speaks in the older names."""
-
-
-def query_for(niche: str) -> str:
-    """Return the query: the words of `niche` as words and never as operators, posts with a video, no reposts."""
-    words = [bare for word in words_of(niche) if (bare := clean(word.replace('"', ""), max_chars=100))]
-    if not words:
-        raise Reject("there are no words to search for", mend="name a niche")
-    query = ""
-    for word in words:
-        longer = f'{query} "{word}"'.strip()
-        if len(longer) + len(_FILTERS) > MOST_QUERY_CHARS:
-            break
-        query = longer
-    return f"{query}{_FILTERS}"
-
-
-def parse_answer(answer: Any, at: datetime) -> Page:
-    """Read a search answer: its posts, and the mark of the next page. Raises: Retry if it has another shape."""
-    told, meta = as_dict(answer), as_dict(as_dict(answer).get("meta"))
-    if errors := [as_dict(one) for one in as_list(told.get("errors"))]:
-        get_logger().warning("discovery.partial_answer", platform=NAME, count=len(errors), because=_words(errors[0]))
-    posts = [] if count(meta.get("result_count")) == 0 else dig(answer, "data", what=WHAT)
-    includes = as_dict(told.get("includes"))
-    media = _by(includes.get("media"), "media_key")
-    names = {key: user.get("username") for key, user in _by(includes.get("users"), "id").items()}
-    found = (parse_post(post, media=media, names=names, at=at) for post in read_each(posts, Post, what=WHAT))
-    following = meta.get("next_token")
-    return tuple(one for one in found if one is not None), following if isinstance(following, str) else None
-
-
-def _by(told: Any, name: str) -> dict[str, dict[str, Any]]:
-    """Return the objects of a list by their field `name`, which is a text."""
-    return {key: one for one in map(as_dict, as_list(told)) if isinstance(key := one.get(name), str)}
-
-
-def parse_post(
-    post: Post, *, media: dict[str, dict[str, Any]], names: dict[str, Any], at: datetime
-) -> Candidate | None:
-    """Return the post as a candidate; None: it repeats another one, or its media are known and none is a video."""
-    kinds = {as_dict(one).get("type") for one in (*as_list(post.referenced_posts), *as_list(post.referenced_tweets))}
-    keys = as_list(as_dict(post.attachments).get("media_keys"))
-    attached = [media[key] for key in keys if isinstance(key, str) and key in media]
-    video = next((one for one in attached if one.get("type") == "video"), None)
-    if kinds & _REPOSTS or (attached and video is None) or not post.id.isdigit():
-        return None
-    video = video or {}
-    creator_id = id_text(post.author_id)
-    name = names.get(creator_id or "")
-    author = name if isinstance(name, str) and re.fullmatch(r"\w{1,50}", name) else None
-    page = f"https://x.com/{author or 'i'}/status/{post.id}"
-    title = clean(post.text, max_chars=300)
-    metrics = as_dict(post.public_metrics)
-    reposts = count(metrics.get("repost_count", metrics.get("retweet_count")))
-    quotes = count(metrics.get("quote_count"))
-    return Candidate(
-        item_id=item_id(NAME, post.id),
-        platform=NAME,
-        platform_id=post.id,
-        url=page,
-        title=title,
-        description=clean(post.text, max_chars=5000),
-        creator=author,
-        creator_id=creator_id,
-        tags=_tags(post.entities),
-        published_at=parse_moment(post.created_at),
-        duration_us=_length(video.get("duration_ms")),
-        width_px=count(video.get("width")),
-        height_px=count(video.get("height")),
-        thumbnail_url=web_address(video.get("preview_image_url")),
-        language=language_tag(post.lang),
-        links=_links(post.entities),
-        metrics=metrics_of(
-            _NOT_TOLD,
-            views=count(as_dict(video.get("public_metrics")).get("view_count")),
-            likes=count(metrics.get("like_count")),
-            comments=count(metrics.get("reply_count")),
-            shares=None if reposts is None else reposts + (quotes or 0),
-        ),
-        observed_at=at,
-        rights=unlicensed("X", title=title, author=author, page=page, at=at),
+async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
+    """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
+    answer = await http.request(
+        "GET",
+        f"{settings.api_url(NAME, BASE_URL)}/2/users/me",
+        params={"user.fields": "profile_image_url"},
+        headers={"Authorization": f"Bearer {access_token}"},
     )
-
-
-def _length(told: object) -> int | None:
-    milliseconds = count(told)
-    return None if milliseconds is None else length_us(milliseconds / 1000)
-
-
-def _tags(entities: Any) -> tuple[str, ...]:
-    told = (as_dict(one).get("tag") for one in as_list(as_dict(entities).get("hashtags")))
-    return tuple(dict.fromkeys(clean(tag, max_chars=80) for tag in told if isinstance(tag, str) and tag.strip()))[:50]
-
-
-def _links(entities: Any) -> tuple[str, ...]:
-    """Return the pages that the post points at; its own pictures and videos are none."""
-    urls: Iterable[dict[str, Any]] = map(as_dict, as_list(as_dict(entities).get("urls")))
-    own = "pic.twitter.com/", "pic.x.com/"
-    return links_of(
-        one.get("unwound_url") or one.get("expanded_url")
-        for one in urls
-        if not one.get("media_key") and not str(one.get("display_url", "")).startswith(own)
+    if (error := fault(answer, now)) is not None:
+        raise error
+    raise_for_status(answer, what="X, asked whose account it is,", now=now)
+    user = as_dict(as_dict(answer.json()).get("data"))
+    if not isinstance(user.get("id"), str) or not user["id"]:
+        raise Retry("X did not say whose account it is")
+    name, picture = str(user.get("username") or ""), user.get("profile_image_url")
+    return Identity(
+        account_id=f"{NAME}:{user['id']}",
+        title=f"@{name}" if name else str(user.get("name") or user["id"]),
+        url=f"https://x.com/{name}" if name else None,
+        picture_url=picture if isinstance(picture, str) else None,
     )
-
-
-def _words(error: dict[str, Any]) -> str:
-    return clean(str(error.get("detail") or error.get("title") or error.get("message") or "no reason"), max_chars=200)
-
-
-def _is_capped(error: dict[str, Any]) -> bool:
-    return str(error.get("type", "")).rstrip("/").endswith("/usage-capped")
-
-
-def _capped(now: datetime) -> RateLimited:
-    tomorrow = datetime(now.year, now.month, now.day, tzinfo=UTC) + timedelta(days=1)
-    words = "X refuses reads: the credits or the spending limit are used up. Raise them at https://console.x.com"
-    return RateLimited(words, until=tomorrow)
-
-
-def fault(answer: Response, now: datetime) -> Exception | None:
-    """Read X's own errors, which also come with status 200; those that it shares with others are left to the status."""
-    try:
-        told = as_dict(msgspec.json.decode(answer.body))
-    except msgspec.DecodeError:
-        return None
-    errors = [as_dict(one) for one in as_list(told.get("errors"))]
-    if any(map(_is_capped, (told, *errors))):
-        return _capped(now)
-    if answer.status == 200 and errors and not told.get("data"):
-        return Retry(f"{WHAT} gave no posts: {_words(errors[0])}")
-    if answer.status == 400:
-        if any("post.fields" in as_dict(one.get("parameters")) for one in errors):
-            return OtherNames(f"{WHAT} does not know 'post.fields'")
-        return Reject(f"{WHAT} answered 400: {_words(told)}", mend="Name the niche in plain words")
-    if answer.status in {401, 403}:
-        mend = "Check X_BEARER_TOKEN and what its app may do, at https://console.x.com"
-        return Reject(f"{WHAT} answered {answer.status}: {_words(told)}", mend=mend)
-    return None
 
 
 class X:
-    """Finds posts with a video by words; what X holds for most relevant comes first."""
+    """Finds posts with a video by words; posts videos of connected accounts, and counts what comes of them."""
+
+    segment_bytes: int = SEGMENT_BYTES
 
     def __init__(self, means: Means) -> None:
-        self._settings = means.settings
-        self._api = Api(means, name=NAME, base=BASE_URL, what=WHAT, buckets=(SEARCHES,), rates=RATES, fault=fault)
+        self._clock = means.clock
+        self._search = Search(means)
+        self._api = AccountApi(means, name=NAME, base=BASE_URL, what="X", client=OAUTH, fault=fault)
+        self._upload = Upload(self._api, means.pace)
         self._fields = "post.fields"
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates; reads no more posts than it needs. Raises: Retry, RateLimited, Reject."""
-        token = required(self._settings, NEEDS[0])
-        asked = query_for(query)
-        found: dict[str, Candidate] = {}
-        following: str | None = None
-        with leaving_out(found, platform=NAME):
-            for _ in range(-(-limit // PAGE_SIZE)):
-                size = min(PAGE_SIZE, max(LEAST_PAGE, limit - len(found)))
-                posts, following = await self._page(token, asked, size=size, following=following)
-                found |= {post.item_id: post for post in posts}
-                if following is None or len(found) >= limit:
-                    break
-        return tuple(found.values())[:limit]
+        return await self._search.discover(query, limit=limit)
 
-    async def _page(self, token: str, query: str, *, size: int, following: str | None) -> Page:
-        params = {
-            "query": query,
-            "max_results": str(size),
-            "sort_order": "relevancy",
-            "expansions": "attachments.media_keys",
-            "media.fields": _MEDIA_FIELDS,
-        } | ({"next_token": following} if following else {})
-        headers = {"Authorization": f"Bearer {token}"}
+    async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
+        """Announce the file. Raises: Reject (draft, account, file), RateLimited, AuthExpired, Retry."""
+        if draft.privacy != "public":
+            raise Reject(f"posts on X are always public, and this one is to be {draft.privacy}", mend="Make it public")
+        if not words_of(draft).strip():
+            raise Reject("the post has no text, by which it could be found again", mend="Give a title")
+        return await self._upload.begin(account, size_bytes=size_bytes, segment_bytes=self.segment_bytes)
 
-        async def ask() -> Page:
-            named = {**params, self._fields: _POST_FIELDS}
-            return await self._api.read_json(SEARCH, parse_answer, params=named, headers=headers, fresh_s=FRESH_S)
+    async def send(
+        self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, file: Path, journal: Journal
+    ) -> RemotePost:
+        """Send the segments that are missing, wait until X has worked on them, post.
 
+        Raises: Snooze (X works on the video), Retry, RateLimited, AuthExpired, Reject,
+        Unconfirmed (X forgot the upload, or it may have the post, of which only `find` can tell).
+        """
+        if journal.may_exist:
+            raise Unconfirmed("the answer to the post was lost")
+        media_id = await self._upload.finish(account, checkpoint, file, journal)
         try:
-            return await ask()
+            answer = await self._api.post(account, "/2/tweets", json=body_of(draft, media_id), commits=journal)
+        except Reject as refused:
+            if not journal.may_exist and "media" in refused.reason.lower():
+                raise Unconfirmed(f"X no longer takes the upload: {refused.reason}") from refused
+            raise
+        return parse_post(answer.get("data"))
+
+    async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
+        """Look among the account's own posts since the upload began, USD 0.001 each, by its video or its words.
+
+        Raises: Unconfirmed if there are too many to read.
+        """
+        since = None if checkpoint.opened_at is None else checkpoint.opened_at - SKEW
+        params = {"max_results": str(BATCH), "exclude": "replies,retweets"}
+        if since is not None:
+            params["start_time"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        user = account.partition(":")[2]
+        for _ in range(FIND_PAGES):
+            answer = await self._get(account, f"/2/users/{user}/tweets", params, "created_at,entities,attachments")
+            for post in as_list(answer.get("data")):
+                if is_it(post, words=words_of(draft), media_key=checkpoint.ids.get("media_key", ""), since=since):
+                    return parse_post(post)
+            following = as_dict(answer.get("meta")).get("next_token")
+            if not isinstance(following, str) or not following:
+                return None
+            params["pagination_token"] = following
+        raise Unconfirmed(f"the account has more than {FIND_PAGES * BATCH} posts since, and none of those read is it")
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        """Return the counts by post id, USD 0.001 each. A post that X does not show is not in the answer."""
+        found: dict[str, PostMetrics] = {}
+        for answer in await self._posts(account, platform_post_ids, POST_METRICS):
+            media = {
+                one["media_key"]: one
+                for one in map(as_dict, as_list(as_dict(answer.get("includes")).get("media")))
+                if isinstance(one.get("media_key"), str)
+            }
+            for post in map(as_dict, as_list(answer.get("data"))):
+                if isinstance(post.get("id"), str):
+                    found[post["id"]] = parse_metrics(post, media)
+        return found
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands, USD 0.001 each."""
+        standing: dict[str, Standing] = {}
+        for answer in await self._posts(account, platform_post_ids, "withheld"):
+            standing |= parse_standing(platform_post_ids, answer)
+        return standing
+
+    async def _posts(self, account: AccountId, ids: tuple[str, ...], fields: str) -> list[dict[str, Any]]:
+        """Return the answers about posts, a hundred in each."""
+        media = {"expansions": "attachments.media_keys", "media.fields": MEDIA_METRICS} if "metrics" in fields else {}
+        return [
+            await self._get(account, "/2/tweets", {"ids": ",".join(ids[start : start + BATCH]), **media}, fields)
+            for start in range(0, len(ids), BATCH)
+        ]
+
+    async def _get(self, account: AccountId, path: str, params: dict[str, str], fields: str) -> dict[str, Any]:
+        try:
+            return await self._api.get(account, path, params={**params, self._fields: fields})
         except OtherNames:
             if self._fields == "tweet.fields":
                 raise
             self._fields = "tweet.fields"
-        return await ask()
+        return await self._api.get(account, path, params={**params, self._fields: fields})
 
 
 ADAPTER = X

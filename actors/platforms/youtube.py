@@ -2,7 +2,7 @@
 
 Docs: YouTube Data API v3 reference (search, videos, channels, playlistItems), "Resumable Uploads", "Quota Calculator",
 and "Using OAuth 2.0 for Web Server Applications", read 2026-11-23.
-Auth: an API key for discovery; OAuth 2.0, Google, for the rest; scopes youtube.upload and youtube.readonly.
+Auth: an API key for discovery; OAuth 2.0, Google, for the rest: `_youtube_calls` has the scopes.
 Limits: title 100 characters, description 5,000 bytes, tags 500 characters (commas count, a tag with a space counts two
 more), 256 GB or 12 hours, 50 ids per videos.list. Quota per project and day, reset at midnight Pacific: 100 searches,
 100 uploads, 10,000 units for the rest (1 per list call). Uploads of projects without an audit are locked private.
@@ -12,7 +12,7 @@ Units: 64-bit counters are strings; times are RFC 3339 UTC.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors.platforms._google_upload import deadline_of, send_rest
+from actors.platforms._bodies import deadline_of
+from actors.platforms._google_upload import send_rest
+from actors.platforms._youtube_analytics import Report, Reports, day_of
+from actors.platforms._youtube_calls import BASE_URL, OAUTH, Calls
 from actors.platforms._youtube_drafts import (
     DESCRIPTION_BYTES,
     MAX_BYTES,
@@ -32,13 +35,14 @@ from actors.platforms._youtube_drafts import (
     tags_chars,
     video_resource,
 )
-from actors.platforms._youtube_errors import MENDS, PERMISSION_REASONS, parse_reason, raise_for_answer
-from actors.platforms._youtube_search import ABSENT, SOURCES, Form, Search, searches, units
+from actors.platforms._youtube_dress import Dresser
+from actors.platforms._youtube_errors import MENDS, parse_reason, raise_for_answer
+from actors.platforms._youtube_search import ABSENT, SOURCES, Form, Search, searches, uploads
 from actors.runtime.http import Http, Response
 from actors.runtime.means import Means
-from actors.runtime.oauth import Identity, OAuthClient
+from actors.runtime.oauth import Identity
 from actors.runtime.settings import Settings
-from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
+from contracts.errors import Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import (
     Candidate,
@@ -50,6 +54,7 @@ from contracts.platform import (
     Need,
     PostMetrics,
     RemotePost,
+    Standing,
     UploadCheckpoint,
 )
 
@@ -62,6 +67,7 @@ __all__ = [
     "OAUTH",
     "RATION",
     "SOURCES",
+    "UPLOADS",
     "YouTube",
     "check_draft",
     "identify",
@@ -70,6 +76,7 @@ __all__ = [
     "parse_post",
     "tags_chars",
     "video_resource",
+    "with_report",
 ]
 
 NAME: Final = "youtube"
@@ -77,10 +84,17 @@ CAPS: Final = Caps(
     discover=True,
     publish=True,
     measure=True,
+    schedules=True,
+    hides=("private", "unlisted", "public"),
+    looks=True,
+    dresses=True,
+    revises=True,
     licence_known=True,
     sees="videos of the last 30 days by words, Shorts (`youtube:shorts`) and long ones (`youtube:long`); "
     "views, likes, comments; never a file to use",
     costs="1 of 100 searches a day for 50 videos, rationed over the watched niches, and 1 of 10,000 units",
+    posting="a channel; 1 of 100 upload calls a day, a thumbnail 50 and subtitles 450 of 10,000 units; uploads of API "
+    "projects without Google's audit are locked private; over 15 minutes only for verified accounts",
 )
 NEEDS: Final = (
     Need(
@@ -90,6 +104,8 @@ NEEDS: Final = (
 )
 RATION: Final = searches
 """The quota that scans on a schedule share."""
+UPLOADS: Final = uploads
+"""The quota of upload calls, of one project and day."""
 PAGE_SIZE: Final = 50
 LIMITS: Final = Limits(
     title_chars=TITLE_CHARS,
@@ -99,26 +115,11 @@ LIMITS: Final = Limits(
     max_duration_us=MAX_DURATION_US,
     page_size=PAGE_SIZE,
 )
-OAUTH: Final = OAuthClient(
-    name="google",
-    title="Google",
-    authorize_api=("google_accounts", "https://accounts.google.com"),
-    authorize_path="/o/oauth2/v2/auth",
-    token_api=("google_oauth", "https://oauth2.googleapis.com"),
-    token_path="/token",  # noqa: S106 - a path
-    revoke_path="/revoke",
-    client_id_setting="google_client_id",
-    client_secret_setting="google_client_secret",  # noqa: S106 - the name of a setting
-    scopes=(
-        "https://www.googleapis.com/auth/youtube.upload",
-        "https://www.googleapis.com/auth/youtube.readonly",
-    ),
-    authorize_params={"access_type": "offline", "prompt": "consent", "include_granted_scopes": "true"},
-)
-
-BASE_URL: Final = "https://www.googleapis.com"
 WATCH_URL: Final = "https://www.youtube.com"
 FIND_PAGES: Final = 40
+ABSENT_ALWAYS: Final = dict.fromkeys(
+    ("saves", "reach", "impressions", "clicks"), "YouTube's programming interfaces do not tell it"
+)
 
 
 def parse_post(video: Any, *, watch_url: str = WATCH_URL) -> RemotePost:
@@ -144,6 +145,17 @@ def parse_metrics(video: Any) -> PostMetrics:
         "shares": None,
     }
     return PostMetrics(**counts, absent={name: ABSENT[name] for name, count in counts.items() if count is None})
+
+
+def with_report(metrics: PostMetrics, report: Report) -> PostMetrics:
+    """Add what Analytics tells of a video to its counts; each null has its reason."""
+    told = {name: value for name, value in report.counts.items() if value is not None}
+    absent = {**metrics.absent, **ABSENT_ALWAYS, **report.absent}
+    if "shares" in report.absent:
+        absent["shares"] = f"{ABSENT['shares']}; {report.absent['shares']}"
+    return msgspec.structs.replace(
+        metrics, **told, absent={name: because for name, because in absent.items() if name not in told}
+    )
 
 
 def parse_channel(answer: Any) -> tuple[Identity, str | None]:
@@ -197,17 +209,19 @@ class _Source:
 class YouTube:
     """Finds videos of anybody; publishes and measures those of connected channels."""
 
-    chunk_bytes: int | None = 8 * 1024 * 1024
+    chunk_bytes: int | None = 16 * 1024 * 1024
     """Bytes per request; None: the whole file in one."""
 
     def __init__(self, means: Means) -> None:
         self._http = means.http
-        self._tokens = means.tokens
         self._clock = means.clock
-        self._base_url = means.settings.api_url(NAME, BASE_URL)
+        self._pace = means.pace
+        self._calls = Calls(means)
+        self._dresser = Dresser(self._calls, means.pace)
+        self.reports = Reports(means)
         self._watch_url = means.settings.api_url("youtube_www", WATCH_URL)
         self._quota = means.quota
-        self._units = units(means.settings)
+        self._uploads = uploads(means.settings)
         self._search = Search(means)
 
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
@@ -230,7 +244,7 @@ class YouTube:
         async def post(token: str) -> Response:
             return await self._http.request(
                 "POST",
-                f"{self._base_url}/upload/youtube/v3/videos",
+                f"{self._calls.base_url}/upload/youtube/v3/videos",
                 params={"uploadType": "resumable", "part": "snippet,status"},
                 headers={
                     "Authorization": f"Bearer {token}",
@@ -241,7 +255,8 @@ class YouTube:
                 data=body,
             )
 
-        answer = await self._authorised(account, post)
+        await self._quota.spend(NAME, self._uploads)
+        answer = await self._calls.authorised(account, post)
         raise_for_answer(answer, what="opening the upload", now=self._clock.now())
         place = answer.headers.get("Location", "")
         self._check_home(place)
@@ -275,10 +290,10 @@ class YouTube:
                         "Content-Range": content_range,
                     },
                     data=b"" if body is None else body(),
-                    deadline_s=deadline_of(length),
+                    deadline_s=deadline_of(length, self._pace),
                 )
 
-            return await self._authorised(account, once)
+            return await self._calls.authorised(account, once)
 
         async def on_progress(end: int) -> None:
             await journal.sending(end)
@@ -286,7 +301,12 @@ class YouTube:
                 await journal.committing()
 
         answer = await send_rest(
-            put, file, size_bytes=size_bytes, chunk_bytes=self.chunk_bytes, on_progress=on_progress
+            put,
+            file,
+            size_bytes=size_bytes,
+            chunk_bytes=self.chunk_bytes,
+            pace=self._pace,
+            on_progress=on_progress,
         )
         raise_for_answer(answer, what="sending the video", now=self._clock.now())
         return parse_post(answer.json(), watch_url=self._watch_url)
@@ -296,15 +316,15 @@ class YouTube:
 
         Costs one unit, and two for every 50 videos. Raises: Unconfirmed if the list is too long to read to its end.
         """
-        channel = await self._get(account, "channels", {"part": "snippet,contentDetails", "mine": "true"})
+        channel = await self._calls.get(account, "channels", {"part": "snippet,contentDetails", "mine": "true"})
         _, playlist = parse_channel(channel)
         if playlist is None:
             raise Retry("YouTube named no list of own uploads")
         page = {"part": "contentDetails", "playlistId": playlist, "maxResults": str(PAGE_SIZE)}
         for _ in range(FIND_PAGES):
-            listed = await self._get(account, "playlistItems", page, missing_ok=True)
-            ids = [item["contentDetails"]["videoId"] for item in listed.get("items", [])]
-            for video in await self._videos(account, ids, "snippet,status"):
+            listed = await self._calls.get(account, "playlistItems", page, missing_ok=True)
+            ids = tuple(item["contentDetails"]["videoId"] for item in listed.get("items", []))
+            for video in await self._calls.videos(account, ids, "snippet,status"):
                 if draft.marker in ((video.get("snippet") or {}).get("tags") or ()):
                     return parse_post(video, watch_url=self._watch_url)
             if not listed.get("nextPageToken"):
@@ -315,59 +335,38 @@ class YouTube:
         )
 
     async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
-        """Return the counts by video id. A video that YouTube does not show is not in the answer."""
-        return {
-            video["id"]: parse_metrics(video)
-            for start in range(0, len(platform_post_ids), PAGE_SIZE)
-            for video in await self._videos(account, platform_post_ids[start : start + PAGE_SIZE], "statistics")
-        }
-
-    async def _videos(self, account: AccountId, ids: list[str] | tuple[str, ...], part: str) -> list[dict[str, Any]]:
-        if not ids:
-            return []
-        answer = await self._get(account, "videos", {"part": f"id,{part}", "id": ",".join(ids)})
-        return [video for video in answer.get("items", []) if isinstance(video, dict) and video.get("id")]
-
-    async def _get(
-        self, account: AccountId, resource: str, params: dict[str, str], *, missing_ok: bool = False
-    ) -> dict[str, Any]:
-        await self._quota.spend(NAME, self._units)
-
-        async def get(token: str) -> Response:
-            return await self._http.request(
-                "GET",
-                f"{self._base_url}/youtube/v3/{resource}",
-                params=params,
-                headers={"Authorization": f"Bearer {token}"},
-            )
-
-        answer = await self._authorised(account, get)
-        if missing_ok and answer.status == 404:  # the uploads list of a channel without videos does not exist yet
-            return {}
-        raise_for_answer(answer, what=f"{resource}.list", now=self._clock.now())
-        found = answer.json()
-        if not isinstance(found, dict):
-            raise Retry(f"{resource}.list answered without an object")
+        """Return the counts by video id, with what Analytics tells; a video that YouTube does not show is left out."""
+        found: dict[str, PostMetrics] = {}
+        for start in range(0, len(platform_post_ids), PAGE_SIZE):
+            batch = platform_post_ids[start : start + PAGE_SIZE]
+            videos = await self._calls.videos(account, batch, "snippet,statistics")
+            ids = [video["id"] for video in videos]
+            published = (_moment((video.get("snippet") or {}).get("publishedAt")) for video in videos)
+            days = [day_of(moment) for moment in published if moment is not None]
+            since = min(days) if len(days) == len(videos) and days else None
+            reports = await self.reports.of_videos(account, ids, since=since) if ids else {}
+            found |= {video["id"]: with_report(parse_metrics(video), reports[video["id"]]) for video in videos}
         return found
 
-    async def _authorised(self, account: AccountId, send: Callable[[str], Awaitable[Response]]) -> Response:
-        """Send with the account's token; after a 401 once more with a fresh one. Raises: AuthExpired."""
-        token = await self._tokens.access_token(account, OAUTH)
-        answer = await send(token)
-        if answer.status == 401:
-            await self._tokens.refused(account, token)
-            token = await self._tokens.access_token(account, OAUTH)
-            answer = await send(token)
-        reason, message = parse_reason(answer)
-        if answer.status == 401 or reason in PERMISSION_REASONS:
-            because = f"YouTube says {reason or answer.status}: {message or 'the permission is not accepted'}"
-            await self._tokens.lost(account, token, because)
-            raise AuthExpired(account, because)
-        return answer
+    async def dress(
+        self, account: AccountId, draft: Draft, post: RemotePost, *, thumbnail: Path | None, subtitles: Path | None
+    ) -> str:
+        """Set thumbnail and subtitles, see Dresser."""
+        return await self._dresser.dress(account, draft, post, thumbnail=thumbnail, subtitles=subtitles)
+
+    async def revise(
+        self, account: AccountId, platform_post_id: str, *, title: str | None, description: str | None
+    ) -> None:
+        """Change the words of a video, see Dresser."""
+        await self._dresser.revise(account, platform_post_id, title=title, description=description)
+
+    async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each video stands, see Dresser."""
+        return await self._dresser.look(account, platform_post_ids)
 
     def _check_home(self, session_url: str) -> None:
         """Refuse to send the token and the video anywhere but to Google (or where the settings point)."""
-        there, home = urlsplit(session_url), urlsplit(self._base_url)
+        there, home = urlsplit(session_url), urlsplit(self._calls.base_url)
         host = there.hostname or ""
         google = there.scheme == "https" and (host == "googleapis.com" or host.endswith(".googleapis.com"))
         if not google and (there.scheme, there.netloc) != (home.scheme, home.netloc):

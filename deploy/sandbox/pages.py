@@ -22,7 +22,7 @@ _POLICY = (
 
 def html(text: str, *, status: int = 200) -> web.Response:
     """Answer with a page that loads nothing from outside and cannot be framed."""
-    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
     return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 

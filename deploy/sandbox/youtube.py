@@ -2,8 +2,8 @@
 
 Docs: developers.google.com/youtube/v3/docs (discovery revision 20261104). Auth: OAuth 2.0 bearer tokens, or an API
 key for public reads. Played: videos.insert (resumable), list, update, delete and batchGetStats; channels.list,
-playlistItems.list, search.list, videoCategories.list. Not played: thumbnails.set, captions, comments, playlists,
-Analytics, and uploads that are not resumable.
+playlistItems.list, search.list, videoCategories.list, thumbnails.set, captions.list and insert, Analytics reports.
+Not played: comments, playlists, and uploads of videos that are not resumable.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from msgspec import structs
 from deploy.sandbox.context import Refused, Sandbox, origin
 from deploy.sandbox.faults import FaultKind, Handler, Switchboard, drain
 from deploy.sandbox.youtube_access import MANAGE, UPLOAD, YoutubeAccess, parts_of
+from deploy.sandbox.youtube_analytics import YoutubeAnalytics
+from deploy.sandbox.youtube_dress import YoutubeDress
 from deploy.sandbox.youtube_errors import refusal, refuse
 from deploy.sandbox.youtube_metadata import PARTS, parse_metadata
 from deploy.sandbox.youtube_reads import YoutubeReads
@@ -39,6 +41,10 @@ class Youtube:
         self._access = access
         self._reads = YoutubeReads(sandbox, access)
         self._uploads = UploadSessions(sandbox)
+        self._others = (
+            YoutubeDress(sandbox, switchboard, access),
+            YoutubeAnalytics(sandbox, switchboard, access.oauth),
+        )
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         def guard(place: str, handler: Handler, *own: FaultKind) -> Handler:
@@ -65,6 +71,8 @@ class Youtube:
         for path in _UPLOAD_PATHS:
             router.add_post(path, session)
             router.add_put(path, put)
+        for others in self._others:
+            others.add_routes(router)
         router.add_route("*", "/youtube/v3/{rest:.*}", _not_found)
 
     async def _insert(self, request: web.Request) -> web.StreamResponse:

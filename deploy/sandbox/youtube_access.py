@@ -41,7 +41,7 @@ class YoutubeAccess:
 
     def __init__(self, sandbox: Sandbox, oauth: GoogleOauth) -> None:
         self._sandbox = sandbox
-        self._oauth = oauth
+        self.oauth = oauth
 
     def caller(self, request: web.Request, scopes: frozenset[str], *, key: bool = False) -> Caller:
         """Return the caller. Raises: Refused (401, 403), or 400 for a wrong API key.
@@ -49,7 +49,7 @@ class YoutubeAccess:
         Args: scopes: any one of them is enough; key: an API key will do.
         """
         if "Authorization" in request.headers or "access_token" in request.query:
-            token = self._oauth.bearer(request)
+            token = self.oauth.bearer(request)
             if token is None:
                 raise refuse("authError")
             if not scopes & set(token.scopes):
@@ -71,7 +71,7 @@ class YoutubeAccess:
 
     def check_upload_token(self, request: web.Request) -> None:
         """Refuse a dead token on a session address, which needs none. Raises: Refused (401)."""
-        if "Authorization" in request.headers and self._oauth.bearer(request) is None:
+        if "Authorization" in request.headers and self.oauth.bearer(request) is None:
             raise refuse("authError")
 
     def charge(self, bucket: Bucket, units: int) -> None:

@@ -1,17 +1,20 @@
 """The resumable upload of the YouTube Data API v3, videos.insert.
 
 Docs: "Resumable Uploads" (developers.google.com/youtube/v3/guides/using_resumable_upload_protocol, read 2026-11).
-Bytes are fsynced before they are confirmed: an interrupted body keeps whole 256 KiB blocks of what arrived.
+Bytes are fsynced before they are confirmed: an interrupted body keeps whole 256 KiB blocks of what arrived. Uploads
+that are announced with more than `KEPT_BYTES` are hashed and forgotten: their video cannot be watched.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import re
 import secrets
 from collections import defaultdict
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +34,8 @@ __all__ = ["CHUNK_BYTES", "MAX_BYTES", "Session", "UploadSessions"]
 CHUNK_BYTES = 262_144
 MAX_BYTES = 274_877_906_944
 CONFIRM_EVERY_BYTES = 8 * 1024 * 1024
+KEPT_BYTES = 256 * 1024 * 1024
+"""Larger uploads leave no file. Their hashes live in memory: a sandbox that starts anew no longer knows them."""
 _READ_BYTES = 1 << 18
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|(\*))/(\d+|\*)")
 
@@ -61,6 +66,42 @@ class Wanted(Struct, frozen=True):
     total: int | None
 
 
+class Hashed:
+    """Bytes that are hashed and forgotten. What is not confirmed yet can be taken back."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self._digest = hashlib.sha256()
+        self._pending: list[bytes] = []
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of what was confirmed, hex."""
+        return self._digest.hexdigest()
+
+    def truncate(self, size_bytes: int) -> None:
+        assert size_bytes == self.size_bytes
+        self._pending.clear()
+
+    def seek(self, _: int) -> None:
+        """Bytes go to the end."""
+
+    def write(self, block: bytes) -> None:
+        self._pending.append(block)
+
+    def keep(self, until: int) -> None:
+        """Confirm the bytes up to `until`; the rest stays pending."""
+        left = until - self.size_bytes
+        pending, self._pending = self._pending, []
+        for block in pending:
+            taken = block[:left] if left < len(block) else block
+            self._digest.update(taken)
+            left -= len(taken)
+            if len(taken) < len(block):
+                self._pending.append(block[len(taken) :])
+        self.size_bytes = until
+
+
 class UploadSessions:
     """Sessions and the bytes that arrive in them."""
 
@@ -68,6 +109,7 @@ class UploadSessions:
         self._sandbox = sandbox
         self._store = sandbox.store
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._hashed: dict[str, Hashed] = {}
 
     def start(
         self,
@@ -165,7 +207,7 @@ class UploadSessions:
         first = session.received_bytes
         arrived = unconfirmed = 0
         broken = False
-        with self._path(session).open("ab") as out:
+        with self._sink(session) as out:
             out.truncate(first)
             out.seek(first)
             try:
@@ -195,13 +237,25 @@ class UploadSessions:
             self._store.put(session.id, session)
         return session
 
-    async def _confirm(self, session: Session, out: BinaryIO, until: int) -> Session:
+    async def _confirm(self, session: Session, out: BinaryIO | Hashed, until: int) -> Session:
         """Make the bytes up to `until` durable, then record them."""
-        out.flush()
-        await asyncio.to_thread(os.fsync, out.fileno())
+        if isinstance(out, Hashed):
+            out.keep(until)
+        else:
+            out.flush()
+            await asyncio.to_thread(os.fsync, out.fileno())
         session = structs.replace(session, received_bytes=until)
         self._store.put(session.id, session)
         return session
+
+    def _sink(self, session: Session) -> AbstractContextManager[BinaryIO | Hashed]:
+        """Return where the bytes go. Raises: Refused (404) for a large upload of an earlier start."""
+        if session.total_bytes is None or session.total_bytes <= KEPT_BYTES:
+            return self._path(session).open("ab")
+        if session.received_bytes and session.id not in self._hashed:
+            self.expire(session.id)
+            raise Refused(web.Response(status=404, text="Not Found", content_type="text/html"))
+        return nullcontext(self._hashed.setdefault(session.id, Hashed()))
 
     def _path(self, session: Session) -> Path:
         return self._sandbox.media / f"{session.id}.upload"
@@ -209,10 +263,15 @@ class UploadSessions:
     async def _finish(self, session: Session, base: str) -> Session:
         """Make the video of a complete session: one transaction, so there is never a second one."""
         path = self._path(session)
-        digests = await asyncio.to_thread(digests_of, path)
+        hashed = self._hashed.pop(session.id, None)
+        if hashed is not None:
+            sha256, size_bytes = hashed.sha256, hashed.size_bytes
+        else:
+            digests = await asyncio.to_thread(digests_of, path)
+            sha256, size_bytes = digests.sha256, digests.size_bytes
         found = Probe()
         video_id = secrets.token_urlsafe(8)[:11]
-        if self._sandbox.settings.check_media:
+        if self._sandbox.settings.check_media and hashed is None:
             found = await asyncio.to_thread(probe, path, self._sandbox.media / f"{video_id}.jpg")
         meta = session.meta
         if self._sandbox.settings.audit_locked:
@@ -226,8 +285,8 @@ class UploadSessions:
             file=path.name,
             file_name=session.file_name,
             content_type=session.content_type,
-            size_bytes=digests.size_bytes,
-            sha256=digests.sha256,
+            size_bytes=size_bytes,
+            sha256=sha256,
             probe=found,
         )
         answer = json.dumps(resource(video, session.parts, sandbox=self._sandbox, base=base, owner=True))

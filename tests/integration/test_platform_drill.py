@@ -27,7 +27,14 @@ ROOTED: Final = {
     "youtube": "youtube.search",
 }
 """Platforms whose imitations do more than list, with the places of their searches."""
-IMITATED: Final = (*feeds.names(), *ROOTED)
+IMITATED: Final = (
+    *(
+        name
+        for name in feeds.names()
+        if name in platforms.names() and (platforms.module(name).CAPS.discover or platforms.module(name).CAPS.trends)
+    ),
+    *ROOTED,
+)
 PAGE: Final = {
     "bilibili": 20,
     "bluesky": 5,

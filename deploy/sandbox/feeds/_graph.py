@@ -17,8 +17,9 @@ from aiohttp import web
 
 from deploy.sandbox.context import Refused
 from deploy.sandbox.feeds._stage import Stage
+from deploy.sandbox.posted import Grant
 
-__all__ = ["GraphStage", "error", "moment", "refusal"]
+__all__ = ["GraphStage", "error", "fields_of", "gone", "moment", "picked", "refusal", "token_refusal"]
 
 CALLS_AN_HOUR = 200
 _WORDS = {
@@ -65,6 +66,34 @@ def moment(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
+def gone(name: str) -> Refused:
+    """Refuse an object that is not there, or that the token is not shown: Meta does not tell which."""
+    words = (
+        f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing "
+        "permissions, or does not support this operation"
+    )
+    return Refused(error(400, 100, words, subcode=33))
+
+
+def token_refusal(status: int, reason: str = "") -> web.Response:
+    """Write an error of the token endpoint."""
+    if reason in {"invalid_grant", ""} and status == 400:
+        return error(400, 100, "This authorization code has been used, or is not valid.", subcode=36009)
+    if reason == "invalid_client":
+        return error(400, 101, "Error validating application. Cannot get application info due to a system error.")
+    return refusal(status, "")
+
+
+async def fields_of(request: web.Request) -> dict[str, str]:
+    """Return what a request says in its address and its body, either as a form or as JSON."""
+    if request.content_type == "application/json":
+        body = await request.json()
+        sent = body if isinstance(body, dict) else {}
+    else:
+        sent = dict(await request.post())
+    return {**request.query, **{str(name): str(value) for name, value in sent.items()}}
+
+
 class GraphStage:
     """One of Meta's APIs in the sandbox."""
 
@@ -72,15 +101,48 @@ class GraphStage:
         self.stage = stage
         self._token = token
 
-    def check_token(self, request: web.Request) -> None:
-        """Refuse a missing or wrong token. Raises: Refused."""
+    def check_token(self, request: web.Request) -> Grant | None:
+        """Return whose account's token it is; None: it is the one of the settings. Raises: Refused."""
+        token = self._told(request, {"Bearer", "OAuth"})
+        return None if token == self._token else self._holder(token)
+
+    def account(self, request: web.Request, *scopes: str, scheme: str = "Bearer") -> Grant:
+        """Return whose account's token it is, which must have been granted `scopes`. Raises: Refused."""
+        holder = self._holder(self._told(request, {scheme}))
+        if lacking := next((scope for scope in scopes if scope not in holder.scopes), None):
+            raise Refused(error(403, 200, f"(#200) Requires {lacking} permission to manage the object"))
+        return holder
+
+    def _told(self, request: web.Request, schemes: set[str]) -> str:
         scheme, _, told = request.headers.get("Authorization", "").partition(" ")
-        token = told if scheme in {"Bearer", "OAuth"} else request.query.get("access_token", "")
+        token = told if scheme in schemes else request.query.get("access_token", "")
         if not token:
             words = "An access token is required to request this resource."
             raise Refused(error(400, 104, words))
-        if token != self._token:
+        return token
+
+    def _holder(self, token: str) -> Grant:
+        if (holder := self.stage.people.holder(token)) is not None:
+            return holder
+        known = next(
+            (
+                one
+                for one in self.stage.sandbox.store.all(Grant)
+                if one.access == token and one.platform == self.stage.name
+            ),
+            None,
+        )
+        if known is None:
             raise Refused(error(401, 190))
+        if known.revoked:
+            words = "Error validating access token: The user has not authorized application."
+            raise Refused(error(401, 190, words, subcode=458))
+        raise Refused(error(401, 190, "Error validating access token: Session has expired.", subcode=463))
+
+    def reply(self, body: Any, *, status: int = 200) -> web.Response:
+        """Answer a call of an account, with the usage header."""
+        left, _ = self.stage.take("account_calls", limit=CALLS_AN_HOUR * 50, window_s=3600)
+        return self._with_usage(web.json_response(body, status=status), max(left // 50, 1))
 
     def answer(
         self, request: web.Request, items: Sequence[Mapping[str, Any]], *, usual: int, most: int
@@ -94,7 +156,7 @@ class GraphStage:
             raise Refused(error(400, 100, f"(#100) Param limit must be a number from 1 to {most}"))
         begins = _begins(request.query.get("after", ""))
         ends = begins + int(told)
-        body: dict[str, Any] = {"data": [_picked(request, item) for item in items[begins:ends]]}
+        body: dict[str, Any] = {"data": [picked(request, item) for item in items[begins:ends]]}
         if body["data"]:
             after = base64.urlsafe_b64encode(str(ends).encode()).decode()
             body["paging"] = {"cursors": {"before": "QkVGT1JF", "after": after}}
@@ -111,7 +173,7 @@ class GraphStage:
         return response
 
 
-def _picked(request: web.Request, item: Mapping[str, Any]) -> dict[str, Any]:
+def picked(request: web.Request, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the id and the asked fields of an item; a field that is None is not told. Raises: Refused."""
     names = [name for name in _names(request.query.get("fields", "")) if name]
     if wrong := next((name for name in names if name not in item), None):

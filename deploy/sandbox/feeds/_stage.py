@@ -33,8 +33,17 @@ class Stage:
         """Answer GET `path` (below the platform's own) with `handler`; `refusal` writes errors in its shape."""
         self._add("GET", path, place, handler, refusal=refusal, quota=quota)
 
-    def post(self, path: str, place: str, handler: Handler, *, refusal: Refusal, quota: bool = False) -> None:
-        self._add("POST", path, place, handler, refusal=refusal, quota=quota)
+    def post(
+        self,
+        path: str,
+        place: str,
+        handler: Handler,
+        *,
+        refusal: Refusal,
+        quota: bool = False,
+        own: frozenset[FaultKind] = frozenset(),
+    ) -> None:
+        self._add("POST", path, place, handler, refusal=refusal, quota=quota, own=own)
 
     def put(
         self, path: str, place: str, handler: Handler, *, refusal: Refusal, own: frozenset[FaultKind] = frozenset()

@@ -1,27 +1,26 @@
-"""Bluesky as the sandbox plays it: sessions, the search for posts, trends.
+"""Bluesky as the sandbox plays it: the search for posts and trends here, accounts and their posts in _bluesky_repo.
 
-Docs: https://docs.bsky.app, lexicons app.bsky.feed.searchPosts, app.bsky.unspecced.getTrends and
-com.atproto.server.createSession, read 2026-11-23. Searches need no session here, as at the public host on good days;
-a fault of status 403 at `bluesky.search` plays the bad ones. Of three works, one is a link to a video elsewhere.
+Docs: https://docs.bsky.app, lexicons app.bsky.feed.searchPosts and app.bsky.unspecced.getTrends, read 2026-11-23.
+Searches need no session here, as at the public host on good days; a fault of status 403 at `bluesky.search` plays the
+bad ones. Of three works, one is a link to a video elsewhere.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 from aiohttp import web
 
 from deploy.sandbox.catalogue import WORKS, Listed
 from deploy.sandbox.context import Refused, rfc3339
-from deploy.sandbox.feeds._app_grant import Grants
+from deploy.sandbox.feeds._bluesky_repo import PASSWORD, Repo
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
 
 CREDENTIALS: dict[str, str] = {
     "bluesky_handle": "sandbox.test",
-    "bluesky_app_password": "sandbox-bluesky",
+    "bluesky_app_password": PASSWORD,
 }
 WINDOW_S: Final = 300
 PER_WINDOW: Final = 3_000
@@ -40,36 +39,18 @@ def refusal(status: int, reason: str = "") -> web.Response:
 
 
 class Bluesky:
-    """The entryway and the public host in one."""
+    """The entryway, the public host, the accounts' server and the video service in one."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._grants = Grants(stage, life_s=7_200)
-        stage.post("/xrpc/com.atproto.server.createSession", "token", self._session, refusal=refusal)
+        self._repo = Repo(stage, handle=CREDENTIALS["bluesky_handle"], refusal=refusal)
         stage.get("/xrpc/app.bsky.feed.searchPosts", "search", self._search, refusal=refusal)
         stage.get("/xrpc/app.bsky.unspecced.getTrends", "trends", self._trends, refusal=refusal)
 
-    async def _session(self, request: web.Request) -> web.Response:
-        try:
-            told = msgspec.json.decode(await request.read(), type=dict[str, str])
-        except msgspec.DecodeError:
-            return refusal(400)
-        known = {"identifier": CREDENTIALS["bluesky_handle"], "password": CREDENTIALS["bluesky_app_password"]}
-        if told != known:
-            return refusal(401)
-        session = {
-            "accessJwt": self._grants.new(),
-            "refreshJwt": self._grants.new(),
-            "did": "did:plc:sandbox",
-            "handle": CREDENTIALS["bluesky_handle"],
-        }
-        return web.json_response(session)
-
     def _rates(self, request: web.Request) -> dict[str, str]:
         """Count the call, and refuse a session that has ended or an address that asks too much."""
-        told = request.headers.get("Authorization")
-        if told is not None and not self._grants.valid(told):
-            raise Refused(refusal(400, "ExpiredToken"))
+        if request.headers.get("Authorization") is not None:
+            self._repo.account(request)
         left, ends = self._stage.take("requests", limit=PER_WINDOW, window_s=WINDOW_S)
         rates = {
             "ratelimit-limit": str(PER_WINDOW),

@@ -1,4 +1,4 @@
-"""Videos and reels of two Facebook pages, imitated.
+"""Facebook, imitated: videos and reels of two pages; consent, reels of own pages and their figures.
 
 Docs: developers.facebook.com/docs/graph-api/reference: page/videos, video, read 2026-11.
 """
@@ -10,14 +10,22 @@ from typing import Any
 from aiohttp import web
 
 from deploy.sandbox.catalogue import Listed
-from deploy.sandbox.context import Refused
-from deploy.sandbox.feeds._graph import GraphStage, error, moment, refusal
+from deploy.sandbox.feeds._facebook_reels import PageReels
+from deploy.sandbox.feeds._graph import GraphStage, gone, moment, refusal
+from deploy.sandbox.feeds._graph_login import APP, Login
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
 
 PAGES = {"61550000000001": "Sandbox Nature", "61550000000002": "Sandbox Street"}
-CREDENTIALS = {"facebook_access_token": "sandbox-facebook", "facebook_page_ids": ",".join(PAGES)}
+CREDENTIALS = {"facebook_access_token": "sandbox-facebook", "facebook_page_ids": ",".join(PAGES), **APP}
+SCOPES = {
+    "pages_show_list": "See which pages you manage",
+    "pages_read_engagement": "Read posts of pages",
+    "pages_read_user_content": "Read what people write on pages",
+    "pages_manage_posts": "Post for pages",
+    "read_insights": "See figures of posts",
+}
 
 _OF_NICHE = {"deep sea": 0, "volcano": 0, "street food": 1, "chess": 1}
 
@@ -30,6 +38,8 @@ class Facebook:
         self._graph = GraphStage(stage, token=CREDENTIALS["facebook_access_token"])
         stage.get("/{page}/videos", "search", self._videos, refusal=refusal)
         stage.get("/{page}/video_reels", "search", self._reels, refusal=refusal)
+        Login(self._graph, title="Facebook", scopes=SCOPES, page=_page)
+        self._own = PageReels(self._graph)
 
     async def _videos(self, request: web.Request) -> web.StreamResponse:
         return self._answer(request, tall=False)
@@ -38,11 +48,12 @@ class Facebook:
         return self._answer(request, tall=True)
 
     def _answer(self, request: web.Request, *, tall: bool) -> web.Response:
-        self._graph.check_token(request)
+        holder = self._graph.check_token(request)
         page = request.match_info["page"]
+        if holder is not None and page == holder.account:
+            return self._graph.answer(request, self._own.listed(holder) if tall else [], usual=25, most=100)
         if page not in PAGES:
-            words = f"Unsupported get request. Object with ID '{page}' does not exist, cannot be loaded due to missing "
-            raise Refused(error(400, 100, f"{words}permissions, or does not support this operation.", subcode=33))
+            raise gone(page)
         works = [
             work
             for work in self._stage.catalogue.search("sandbox")
@@ -69,6 +80,16 @@ class Facebook:
             "likes": {"data": [], "summary": {"total_count": counts.likes, "can_like": True, "has_liked": False}},
             "comments": {"data": [], "summary": {"order": "ranked", "total_count": counts.comments}},
         }
+
+
+def _page(account: str) -> dict[str, Any]:
+    return {
+        "id": account,
+        "name": f"Page of {account}",
+        "link": f"https://www.facebook.com/{account}",
+        "picture": {"data": {"url": "https://scontent.example/p.jpg"}},
+        "tasks": ["ANALYZE", "CREATE_CONTENT"],
+    }
 
 
 FEED = Facebook

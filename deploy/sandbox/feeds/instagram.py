@@ -1,4 +1,4 @@
-"""Instagram's hashtag search, imitated: hashtag ids, popular and recent media, 30 hashtags in 7 days.
+"""Instagram, imitated: hashtag ids, popular and recent media, 30 hashtags in 7 days; consent, reels and their figures.
 
 Docs: developers.facebook.com/docs/instagram-platform: hashtag search, read 2026-11. A hashtag that nobody uses is
 refused with error 24, one too many with error 18, as the platform was seen to do.
@@ -14,13 +14,22 @@ from msgspec import Struct
 
 from deploy.sandbox.catalogue import Listed
 from deploy.sandbox.context import Refused
-from deploy.sandbox.feeds._graph import GraphStage, error, moment, refusal
+from deploy.sandbox.feeds._graph import GraphStage, error, gone, moment, picked, refusal
+from deploy.sandbox.feeds._graph_login import APP, Login
+from deploy.sandbox.feeds._instagram_posts import Reels
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
 
 USER_ID = "17841400000000001"
-CREDENTIALS = {"instagram_access_token": "sandbox-instagram", "instagram_user_id": USER_ID}
+CREDENTIALS = {"instagram_access_token": "sandbox-instagram", "instagram_user_id": USER_ID, **APP}
+SCOPES = {
+    "instagram_basic": "See the profile and posts",
+    "instagram_content_publish": "Post for you",
+    "instagram_manage_insights": "See figures of posts",
+    "pages_show_list": "See which pages you manage",
+    "pages_read_engagement": "Read posts of pages",
+}
 
 MOST_HASHTAGS = 30
 WEEK_S = 7 * 86_400.0
@@ -47,6 +56,9 @@ class Instagram:
             ("/{hashtag}/recent_media", "search", self._recent),
         ):
             stage.get(path, place, handler, refusal=refusal)
+        Login(self._graph, title="Instagram", scopes=SCOPES, page=_page)
+        Reels(self._graph)
+        stage.get("/{user}", "account", self._account, refusal=refusal)
 
     async def _hashtag(self, request: web.Request) -> web.StreamResponse:
         self._check(request, request.query.get("user_id"))
@@ -73,11 +85,14 @@ class Instagram:
         young = [work for work in self._works(name) if self._stage.catalogue.published_s(work) >= since]
         return self._graph.answer(request, self._media(request, young, timed=True), usual=25, most=50)
 
+    async def _account(self, request: web.Request) -> web.StreamResponse:
+        self._check(request, user := request.match_info["user"])
+        return self._graph.reply(picked(request, {"id": user, "username": f"sandbox_{user}"}))
+
     def _check(self, request: web.Request, user_id: str | None) -> None:
-        self._graph.check_token(request)
-        if user_id != USER_ID:
-            words = "Unsupported get request. Object does not exist, or cannot be loaded due to missing permissions"
-            raise Refused(error(400, 100, words, subcode=33))
+        holder = self._graph.check_token(request)
+        if user_id != (USER_ID if holder is None else holder.account):
+            raise gone(str(user_id))
 
     def _asked(self, request: web.Request) -> str:
         """Return the name of the hashtag in the path, and count it. Raises: Refused."""
@@ -126,6 +141,12 @@ class Instagram:
             still["permalink"] = f"https://www.instagram.com/p/P{work.number}/"
             found += [video, {**video, **still}]
         return found
+
+
+def _page(account: str) -> dict[str, Any]:
+    """Describe the page that an account is linked to."""
+    linked = {"id": account, "username": f"sandbox_{account}", "profile_picture_url": "https://scontent.example/p.jpg"}
+    return {"id": f"6155{zlib.crc32(account.encode()):011d}", "name": account, "instagram_business_account": linked}
 
 
 def _hashtags(work: Listed) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One Mastodon server as the sandbox plays it: timelines of hashtags, rising hashtags.
+"""One Mastodon server as the sandbox plays it: timelines of hashtags, rising hashtags; accounts in _mastodon_posts.
 
 Docs: https://docs.joinmastodon.org/methods/timelines/#tag, /methods/trends/, /api/rate-limits/, read 2026-11-23. A
 work's hashtag is its niche in one word. Of two posts about a work one has a video and one a picture.
@@ -13,6 +13,7 @@ from aiohttp import web
 
 from deploy.sandbox.catalogue import WORKS, Listed
 from deploy.sandbox.context import Refused
+from deploy.sandbox.feeds._mastodon_posts import Accounts
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
@@ -39,6 +40,7 @@ class Mastodon:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        Accounts(stage, refusal=refusal)
         stage.get("/api/v1/timelines/tag/{tag}", "search", self._timeline, refusal=refusal)
         stage.get("/api/v1/trends/tags", "trends", self._trends, refusal=refusal)
 

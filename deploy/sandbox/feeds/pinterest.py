@@ -1,4 +1,4 @@
-"""Pinterest's trending keywords, imitated.
+"""Pinterest as the sandbox plays it: consent and trending keywords here, boards and pins in _pinterest_pins.
 
 Docs: developers.pinterest.com/docs/api/v5/trending_keywords-list, OpenAPI 5.23.0.
 """
@@ -13,11 +13,24 @@ from aiohttp import web
 
 from deploy.sandbox.catalogue import Listed
 from deploy.sandbox.context import Refused
+from deploy.sandbox.feeds._consent import Consent, Style
+from deploy.sandbox.feeds._pinterest_pins import PinterestPins
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
 
-CREDENTIALS = {"pinterest_access_token": "sandbox-pinterest"}
+CREDENTIALS = {
+    "pinterest_access_token": "sandbox-pinterest",
+    "pinterest_client_id": "sandbox-pinterest-client",
+    "pinterest_client_secret": "sandbox-pinterest-word",
+}
+SCOPES = {
+    "boards:read": "See your boards",
+    "boards:write": "Change your boards",
+    "pins:read": "See your pins",
+    "pins:write": "Make pins for you",
+    "user_accounts:read": "See your account",
+}
 
 REGIONS = {
     "AR", "AU+NZ", "BR", "CA", "CO", "DE", "DE+AT+CH", "ES", "FR", "GB+IE", "IT", "IT+ES+PT+GR+MT", "MX",
@@ -39,17 +52,40 @@ def refusal(status: int, reason: str) -> web.Response:
     return web.json_response({"code": code, "message": reason or words}, status=status)
 
 
+def token_refusal(status: int, reason: str = "") -> web.Response:
+    """Write an error of the token endpoint, which has numbers of its own."""
+    codes = {"invalid_grant": (283, "The authorization grant is invalid."), "invalid_client": (2, _WORDS[401][1])}
+    code, words = codes.get(reason, _WORDS.get(status, (1, "Invalid request.")))
+    return web.json_response({"code": code, "message": words}, status=status)
+
+
 class Pinterest:
     """The trends of every region; all have the same ones."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        Consent(
+            stage,
+            Style(
+                title="Pinterest",
+                authorize="/oauth/",
+                token="/oauth/token",  # noqa: S106 - a path
+                client_id=CREDENTIALS["pinterest_client_id"],
+                client_secret=CREDENTIALS["pinterest_client_secret"],
+                authentication="basic",
+                scopes=SCOPES,
+                separator=",",
+                pkce="none",
+                refusal=token_refusal,
+            ),
+        )
+        self._pins = PinterestPins(stage, refusal=refusal)
         path = "/trends/keywords/{region}/top/{kind}"
         stage.get(path, "search", self._top, refusal=refusal)
 
     async def _top(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != f"Bearer {CREDENTIALS['pinterest_access_token']}":
-            raise Refused(refusal(401, ""))
+            self._pins.asker(request, "user_accounts:read")
         left, _ = self._stage.take("trends", limit=CALLS_A_MINUTE, window_s=60)
         if left < 0:
             raise Refused(refusal(429, ""))

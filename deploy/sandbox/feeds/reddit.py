@@ -1,4 +1,4 @@
-"""Reddit as the sandbox plays it: tokens for applications, and the search for posts in subreddits.
+"""Reddit as the sandbox plays it: tokens for applications and accounts, and the search for posts in subreddits.
 
 Docs: Reddit's API wiki ("OAuth2", "API") and https://www.reddit.com/dev/api, read 2026-11-23. Each work is a post; of
 two, one is a video of Reddit's own and one a link to another host. Posts without any video are among them.
@@ -15,6 +15,7 @@ from aiohttp import web
 from deploy.sandbox.catalogue import Listed
 from deploy.sandbox.context import Refused
 from deploy.sandbox.feeds._app_grant import Grants
+from deploy.sandbox.feeds._consent import Consent, Style
 from deploy.sandbox.feeds._stage import Stage
 
 __all__ = ["CREDENTIALS", "FEED"]
@@ -35,13 +36,38 @@ def refusal(status: int, reason: str = "") -> web.Response:
     return web.json_response(body | ({"reason": reason} if reason else {}), status=status)
 
 
+def token_refusal(status: int, reason: str = "") -> web.Response:
+    """Answer as the token endpoint: a wrong client is a plain 401, other faults a word with HTTP 200 or 400."""
+    if status == 401 or not reason:
+        return refusal(status)
+    return web.json_response({"error": reason}, status=200 if reason == "unsupported_grant_type" else status)
+
+
 class Reddit:
     """The two hosts in one."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._grants = Grants(stage, life_s=86_400)
-        stage.post("/api/v1/access_token", "token", self._token, refusal=refusal)
+        Consent(
+            stage,
+            Style(
+                title="Reddit",
+                client_id=CREDENTIALS["reddit_client_id"],
+                client_secret=CREDENTIALS["reddit_client_secret"],
+                authorize="/api/v1/authorize",
+                token="/api/v1/access_token",  # noqa: S106 - a path
+                revoke="/api/v1/revoke_token",
+                authentication="basic",
+                pkce="none",
+                rotates=False,
+                scopes={"identity": "Know who you are", "read": "See the posts that you see"},
+                requires=("state", "duration"),
+                refusal=token_refusal,
+                others={"client_credentials": self._token},
+            ),
+        )
+        stage.get("/api/v1/me", "me", self._me, refusal=refusal)
         stage.get("/r/{subreddits}/search", "search", self._search, refusal=refusal)
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -52,15 +78,24 @@ class Reddit:
             told = b""
         if told.decode(errors="replace") != ":".join(CREDENTIALS.values()):
             return refusal(401)
-        form = await request.post()
-        if form.get("grant_type") != "client_credentials":
-            return web.json_response({"error": "unsupported_grant_type"})
         token = {"access_token": self._grants.new(), "token_type": "bearer", "expires_in": self._grants.life_s}
         return web.json_response(token | {"scope": "*"})
 
+    async def _me(self, request: web.Request) -> web.Response:
+        self._named(request)
+        account = self._account(request)
+        if account is None:
+            return refusal(401)
+        return web.json_response({"id": account, "name": f"{account}_on_reddit", "icon_img": ""})
+
+    def _account(self, request: web.Request) -> str | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        holder = self._stage.people.holder(token) if scheme.casefold() == "bearer" else None
+        return None if holder is None else holder.account
+
     async def _search(self, request: web.Request) -> web.Response:
         self._named(request)
-        if not self._grants.valid(request.headers.get("Authorization", "")):
+        if not self._grants.valid(request.headers.get("Authorization", "")) and self._account(request) is None:
             return refusal(401)
         left, ends = self._stage.take("requests", limit=PER_WINDOW, window_s=WINDOW_S)
         rates = {

@@ -1,4 +1,4 @@
-"""Threads' keyword search, imitated.
+"""Threads, imitated: keyword search, consent, posts of own accounts and their figures.
 
 Docs: developers.facebook.com/docs/threads/keyword-search, read 2026-11. 2,200 queries a day; those without results
 are free.
@@ -11,12 +11,24 @@ from typing import Any
 from aiohttp import web
 
 from deploy.sandbox.context import Refused
-from deploy.sandbox.feeds._graph import GraphStage, error, moment, refusal
+from deploy.sandbox.feeds._consent import Consent, Long, Style
+from deploy.sandbox.feeds._graph import GraphStage, error, moment, refusal, token_refusal
 from deploy.sandbox.feeds._stage import Stage
+from deploy.sandbox.feeds._threads_posts import OwnPosts
 
 __all__ = ["CREDENTIALS", "FEED"]
 
-CREDENTIALS = {"threads_access_token": "sandbox-threads"}
+CREDENTIALS = {
+    "threads_access_token": "sandbox-threads",
+    "threads_client_id": "sandbox-threads-app",
+    "threads_client_secret": "sandbox-threads-word",
+}
+SCOPES = {
+    "threads_basic": "See the profile and posts",
+    "threads_content_publish": "Post for you",
+    "threads_manage_insights": "See figures of posts",
+    "threads_keyword_search": "Search posts of others",
+}
 
 QUERIES_A_DAY = 2_200
 
@@ -28,6 +40,28 @@ class Threads:
         self._stage = stage
         self._graph = GraphStage(stage, token=CREDENTIALS["threads_access_token"])
         stage.get("/keyword_search", "search", self._search, refusal=refusal)
+        stage.people.access_life_s = 3600
+        Consent(
+            stage,
+            Style(
+                title="Threads",
+                authorize="/oauth/authorize",
+                token="/oauth/access_token",  # noqa: S106 - a path
+                client_id=CREDENTIALS["threads_client_id"],
+                client_secret=CREDENTIALS["threads_client_secret"],
+                scopes=SCOPES,
+                separator=",",
+                optional=True,
+                pkce="none",
+                refreshes=False,
+                long=Long(
+                    prolong=("/access_token", "th_exchange_token", "access_token"),
+                    renew=("/refresh_access_token", "th_refresh_token", "access_token"),
+                ),
+                refusal=token_refusal,
+            ),
+        )
+        OwnPosts(self._graph)
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
         self._graph.check_token(request)

@@ -1,13 +1,14 @@
-"""TikTok, imitated: client tokens, the Research API's video query, the Display API's list of an account's videos.
+"""TikTok, imitated: consent and tokens, posting, the Research API's video query, the Display API.
 
-Docs: developers.tiktok.com/doc: research-api-specs-query-videos, client-access-token-management,
-tiktok-api-v2-video-list, tiktok-api-v2-error-handling, oauth-error-handling, read 2026-11.
+Docs: developers.tiktok.com/doc: login-kit-desktop, oauth-user-access-token-management, research-api-specs-query-videos,
+client-access-token-management, tiktok-api-v2-get-user-info, -video-list, -video-query, read 2026-11.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,20 @@ from aiohttp import web
 
 from deploy.sandbox.catalogue import Listed
 from deploy.sandbox.context import Refused
+from deploy.sandbox.feeds._consent import Consent, Style
 from deploy.sandbox.feeds._stage import Stage
+from deploy.sandbox.feeds._tiktok_answers import (
+    body_of,
+    caller,
+    fields_of,
+    number_of,
+    oauth_refusal,
+    ok,
+    only,
+    refusal,
+)
+from deploy.sandbox.feeds._tiktok_posting import Posting
+from deploy.sandbox.posted import Grant, Posted
 
 __all__ = ["CREDENTIALS", "FEED"]
 
@@ -30,12 +44,15 @@ TOKEN_LIFE_S = 7_200
 REQUESTS_A_DAY = 1_000
 LISTINGS_A_MINUTE = 600
 FIRST_ID = 7_400_000_000_000_000_000
-_CODES = {
-    400: "invalid_params",
-    401: "access_token_invalid",
-    403: "scope_not_authorized",
-    429: "rate_limit_exceeded",
+SCOPES = {
+    "user.info.basic": "Read your profile (name and picture)",
+    "user.info.profile": "Read your user name and biography",
+    "user.info.stats": "Read your counts of followers, likes and videos",
+    "video.list": "Read your public videos",
+    "video.upload": "Upload drafts for you to finish and post",
+    "video.publish": "Post videos to your profile",
 }
+_USER_FIELDS = frozenset({"open_id", "union_id", "avatar_url", "display_name"})
 _RESEARCH_FIELDS = frozenset(
     {
         "comment_count",
@@ -54,34 +71,37 @@ _RESEARCH_FIELDS = frozenset(
 )
 
 
-def refusal(status: int, reason: str) -> web.Response:
-    """Answer with the envelope of data endpoints; reason: an error code, empty for the usual one."""
-    code = reason or _CODES.get(status, "internal_error")
-    error = {"code": code, "message": f"The sandbox says {code}.", "log_id": "20261123SANDBOX"}
-    return web.json_response({"data": {}, "error": error}, status=status)
-
-
-def oauth_refusal(status: int, reason: str) -> web.Response:
-    """Answer with the flat error of the token endpoint."""
-    code = reason or {401: "invalid_client", 403: "access_denied", 429: "rate_limit_exceeded"}.get(status, "")
-    code = code or ("server_error" if status >= 500 else "invalid_request")
-    body = {"error": code, "error_description": f"The sandbox says {code}.", "log_id": "20261123SANDBOX"}
-    return web.json_response(body, status=status)
-
-
 class TikTok:
-    """One approved research client, and one account, which has published every work of the catalogue."""
+    """One client, which may research and post; the account of the set token has published the whole catalogue."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        stage.post("/oauth/token/", "token", self._token, refusal=oauth_refusal)
+        style = Style(
+            title="TikTok",
+            authorize="/v2/auth/authorize/",
+            token="/oauth/token/",  # noqa: S106 - a path
+            revoke="/oauth/revoke/",
+            client_id=CREDENTIALS["tiktok_client_key"],
+            client_secret=CREDENTIALS["tiktok_client_secret"],
+            client_id_field="client_key",
+            scopes=SCOPES,
+            separator=",",
+            optional=True,
+            pkce="hex",
+            granted_field="scopes",
+            refusal=oauth_refusal,
+            answer=self._answer,
+            others={"client_credentials": self._token},
+        )
+        Consent(stage, style)
+        Posting(stage)
+        stage.get("/user/info/", "user", self._user, refusal=refusal)
+        stage.post("/video/query/", "query", self._ask, refusal=refusal)
         stage.post("/research/video/query/", "search", self._query, refusal=refusal)
         stage.post("/video/list/", "videos", self._list, refusal=refusal)
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
-        if form.get("grant_type") != "client_credentials":
-            raise Refused(oauth_refusal(400, "unsupported_grant_type"))
         for name in ("client_key", "client_secret"):
             if form.get(name) != CREDENTIALS[f"tiktok_{name}"]:
                 raise Refused(oauth_refusal(200, "invalid_client"))
@@ -99,42 +119,100 @@ class TikTok:
         left, _ = self._stage.take("research", limit=REQUESTS_A_DAY, window_s=86_400)
         if left < 0:
             raise Refused(refusal(429, "daily_quota_limit_exceeded"))
-        fields = _fields(request, _RESEARCH_FIELDS)
-        body = await _body(request)
+        fields = fields_of(request, _RESEARCH_FIELDS)
+        body = await body_of(request)
         first, last = _day(body.get("start_date")), _day(body.get("end_date"))
         if first > last or last - first > timedelta(days=30):
             raise Refused(refusal(400, "invalid_params"))
         works = [work for work in self._works() if first <= self._day_of(work) <= last]
         works = [work for work in works if _matches(body.get("query"), work)]
-        size, begins = _number(body, "max_count", usual=20, most=100), _number(body, "cursor", usual=0, most=100_000)
+        size, begins = (
+            number_of(body, "max_count", usual=20, most=100),
+            number_of(body, "cursor", usual=0, most=100_000),
+        )
         shown = works[begins : begins + size]
         data = {
-            "videos": [_only(fields, self._researched(work)) for work in shown],
+            "videos": [only(fields, self._researched(work)) for work in shown],
             "cursor": begins + len(shown),
             "has_more": begins + size < len(works),
             "search_id": "7400000000000000001",
         }
-        return _ok(data)
+        return ok(data)
+
+    def _answer(self, usual: dict[str, Any], grant: Grant) -> dict[str, Any]:
+        left_s = round(grant.refresh_ends_at - self._stage.sandbox.now())
+        return {"open_id": grant.account, **usual, "refresh_expires_in": left_s, "token_type": "Bearer"}
+
+    async def _user(self, request: web.Request) -> web.StreamResponse:
+        holder = caller(self._stage, request, "user.info.basic")
+        user = {
+            "open_id": holder.account,
+            "union_id": f"union-{holder.account}",
+            "avatar_url": f"https://p16.example/{holder.account}.jpeg",
+            "display_name": f"{holder.account} of the sandbox",
+        }
+        return ok({"user": only(fields_of(request, _USER_FIELDS), user)})
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {CREDENTIALS['tiktok_access_token']}":
-            raise Refused(refusal(401, ""))
+        """List the videos of an account; those of the set token are the works of the catalogue."""
+        videos = self._listed(request)
         left, _ = self._stage.take("videos", limit=LISTINGS_A_MINUTE, window_s=60)
         if left < 0:
             raise Refused(refusal(429, ""))
-        works = self._works()
-        fields = _fields(request, frozenset(self._own(works[0])))
-        body = await _body(request)
-        size = _number(body, "max_count", usual=10, most=20)
-        before_ms = _number(body, "cursor", usual=10**15, most=10**15)
-        older = [work for work in works if self._published_ms(work) < before_ms]
+        fields = fields_of(request, frozenset(self._own(self._works()[0])))
+        body = await body_of(request)
+        size = number_of(body, "max_count", usual=10, most=20)
+        before_ms = number_of(body, "cursor", usual=10**15, most=10**15)
+        older = [(at_ms, video) for at_ms, video in videos if at_ms < before_ms]
         shown = older[:size]
         data = {
-            "videos": [_only(fields, self._own(work)) for work in shown],
-            "cursor": self._published_ms(shown[-1]) if shown else before_ms,
+            "videos": [only(fields, video) for _, video in shown],
+            "cursor": shown[-1][0] if shown else before_ms,
             "has_more": len(older) > size,
         }
-        return _ok(data)
+        return ok(data)
+
+    async def _ask(self, request: web.Request) -> web.StreamResponse:
+        """Tell of videos by id; what is not public, or not this account's, is not in the answer."""
+        videos = {video["id"]: video for _, video in self._listed(request)}
+        left, _ = self._stage.take("query", limit=LISTINGS_A_MINUTE, window_s=60)
+        if left < 0:
+            raise Refused(refusal(429, ""))
+        fields = fields_of(request, frozenset(self._own(self._works()[0])))
+        ids = (await body_of(request)).get("filters", {}).get("video_ids")
+        if not isinstance(ids, list) or not 0 < len(ids) <= 20:
+            raise Refused(refusal(400, "invalid_params"))
+        return ok({"videos": [only(fields, videos[name]) for name in ids if name in videos]})
+
+    def _listed(self, request: web.Request) -> list[tuple[int, dict[str, Any]]]:
+        """Return when (ms) and what the caller's account has published, newest first. Raises: Refused."""
+        if request.headers.get("Authorization") == f"Bearer {CREDENTIALS['tiktok_access_token']}":
+            return [(self._published_ms(work), self._own(work)) for work in self._works()]
+        posts = self._stage.people.posts(caller(self._stage, request, "video.list").account)
+        public = [one for one in posts if one.state == "stands" and one.privacy == "PUBLIC_TO_EVERYONE"]
+        return [(int(one.created_at * 1000), self._posted(one)) for one in reversed(public)]
+
+    def _posted(self, post: Posted) -> dict[str, Any]:
+        """Return a posted video; its counts grow with its age towards a ceiling of its own."""
+        age_s = (self._stage.sandbox.now() - post.created_at) * self._stage.sandbox.settings.time_scale
+        seed = hashlib.sha256(post.id.encode()).digest()
+        views = math.floor((800 + 100 * seed[0]) * (1 - math.exp(-age_s / 72_000)))
+        return {
+            "id": post.id,
+            "create_time": int(post.created_at),
+            "cover_image_url": f"https://p16.example/{post.id}.jpeg",
+            "share_url": post.url,
+            "video_description": post.text,
+            "duration": 0,
+            "height": 1920,
+            "width": 1080,
+            "title": post.text,
+            "embed_link": f"https://www.tiktok.com/player/v1/{post.id}",
+            "like_count": views // 20,
+            "comment_count": views // 200,
+            "share_count": views // 300,
+            "view_count": views,
+        }
 
     def _works(self) -> list[Listed]:
         """Return every work, newest first."""
@@ -186,10 +264,6 @@ class TikTok:
         }
 
 
-def _ok(data: Mapping[str, Any]) -> web.Response:
-    return web.json_response({"data": data, "error": {"code": "ok", "message": "", "log_id": "20261123SANDBOX"}})
-
-
 def _username(work: Listed) -> str:
     return work.creator.lower().replace(" ", ".")
 
@@ -200,34 +274,6 @@ def _hashtags(work: Listed) -> list[str]:
 
 def _caption(work: Listed) -> str:
     return f"{work.title} {' '.join(f'#{tag}' for tag in _hashtags(work))}"
-
-
-def _fields(request: web.Request, known: frozenset[str]) -> list[str]:
-    fields = [name.strip() for name in request.query.get("fields", "").split(",") if name.strip()]
-    if not fields or not known.issuperset(fields):
-        raise Refused(refusal(400, "invalid_params"))
-    return fields
-
-
-def _only(fields: Sequence[str], item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in fields}
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.text() or "{}")
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise Refused(refusal(400, "invalid_params"))
-    return body
-
-
-def _number(body: Mapping[str, Any], name: str, *, usual: int, most: int) -> int:
-    told = body.get(name, usual)
-    if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told <= most:
-        raise Refused(refusal(400, "invalid_params"))
-    return told
 
 
 def _day(told: Any) -> date:

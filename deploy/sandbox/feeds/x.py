@@ -1,4 +1,4 @@
-"""X as the sandbox plays it: the search among recent posts with an application's bearer token.
+"""X as the sandbox plays it: the search among recent posts with an application's bearer token, consent, own posts.
 
 Docs: https://docs.x.com/x-api/posts/recent-search and /x-api/fundamentals/response-codes-and-errors, read 2026-11-23.
 Field names are those of the OpenAPI description 2.167. Reads are counted against a cap, as paid reads are.
@@ -13,11 +13,24 @@ from aiohttp import web
 
 from deploy.sandbox.catalogue import Listed
 from deploy.sandbox.context import rfc3339
+from deploy.sandbox.feeds._consent import Consent, Style
 from deploy.sandbox.feeds._stage import Stage
+from deploy.sandbox.feeds._x_people import People
 
 __all__ = ["CREDENTIALS", "FEED"]
 
-CREDENTIALS: dict[str, str] = {"x_bearer_token": "sandbox-x"}
+CREDENTIALS: dict[str, str] = {
+    "x_bearer_token": "sandbox-x",
+    "x_client_id": "sandbox-x-client",
+    "x_client_secret": "sandbox-x-word",
+}
+SCOPES: Final = {
+    "tweet.read": "See posts",
+    "users.read": "See profiles",
+    "tweet.write": "Post for you",
+    "media.write": "Upload media for you",
+    "offline.access": "Stay connected",
+}
 WINDOW_S: Final = 900
 PER_WINDOW: Final = 450
 POSTS_A_DAY: Final = 2_000
@@ -64,11 +77,36 @@ def invalid(name: str, value: str, words: str) -> web.Response:
     return web.json_response(body, status=400)
 
 
+def token_refusal(status: int, reason: str = "") -> web.Response:
+    """Write an error of the token endpoint; X calls a refresh token that was used before an invalid request."""
+    usual = {401: "unauthorized_client", 429: "rate_limit_exceeded"}.get(status, "invalid_request")
+    error = {"invalid_client": "unauthorized_client", "invalid_grant": "invalid_request"}.get(reason, reason or usual)
+    words = "Value passed for the token was invalid." if reason == "invalid_grant" else "Something went wrong."
+    error = error if status < 500 else "server_error"
+    return web.json_response({"error": error, "error_description": words}, status=status)
+
+
 class X:
-    """The data host."""
+    """The data host and the authorisation."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        Consent(
+            stage,
+            Style(
+                title="X",
+                authorize="/i/oauth2/authorize",
+                token="/2/oauth2/token",  # noqa: S106 - a path
+                revoke="/2/oauth2/revoke",
+                client_id=CREDENTIALS["x_client_id"],
+                client_secret=CREDENTIALS["x_client_secret"],
+                authentication="basic",
+                scopes=SCOPES,
+                code_life_s=30.0,
+                refusal=token_refusal,
+            ),
+        )
+        People(stage, refusal=refusal)
         stage.get("/2/tweets/search/recent", "search", self._search, refusal=refusal)
 
     async def _search(self, request: web.Request) -> web.Response:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.platforms.facebook import Facebook, parse_videos
+from actors.platforms._facebook_videos import parse_videos
+from actors.platforms.facebook import Facebook
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
 from deploy.sandbox.feeds.facebook import CREDENTIALS, PAGES
@@ -136,7 +137,7 @@ async def test_full_hour_pauses_before_the_platform_refuses(tmp_path: Path) -> N
         for _ in range(2):
             assert len(await made.discover("corals", limit=5)) == 1, "what was found before the end is kept"
         assert len(platform.asked) == 1
-        pause = await made._graph._means.quota.paused("facebook")
+        pause = await made._videos._graph._means.quota.paused("facebook")
         assert pause.until == clock.now() + timedelta(hours=1)
         clock.turn(hours=1, seconds=1)
         platform.headers = {}
@@ -175,7 +176,7 @@ async def test_lists_serve_all_niches(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("facebook_access_token", None, r"FACEBOOK_ACCESS_TOKEN is not set\. Token of a page"),
+        ("facebook_access_token", None, r"FACEBOOK_ACCESS_TOKEN is not set, and no account.*Token of a page"),
         ("facebook_page_ids", None, r"FACEBOOK_PAGE_IDS is not set\. Numbers of the pages"),
         ("facebook_page_ids", " , ", "FACEBOOK_PAGE_IDS is not set"),
         ("facebook_page_ids", "61,me/accounts", "FACEBOOK_PAGE_IDS names 'me/accounts', which is not a number"),

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.platforms.instagram import NO_SLOT_WAIT, Instagram, parse_media, parse_searched
+from actors.platforms._instagram_hashtags import NO_SLOT_WAIT, parse_media, parse_searched
+from actors.platforms.instagram import Instagram
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
 from tests.unit.platforms.imitated import Imitated, imitated, told
@@ -167,7 +168,7 @@ async def test_wrong_token_is_refused_with_a_mend(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
-        ("instagram_access_token", None, r"INSTAGRAM_ACCESS_TOKEN is not set\. Token of a professional"),
+        ("instagram_access_token", None, r"INSTAGRAM_ACCESS_TOKEN is not set, and no account.*Token of a professional"),
         ("instagram_user_id", None, r"INSTAGRAM_USER_ID is not set\. Number of"),
         ("instagram_user_id", "me/../x", "INSTAGRAM_USER_ID is not a number"),
     ],

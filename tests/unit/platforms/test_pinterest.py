@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.platforms.pinterest import CAPS, REGIONS, Pinterest, parse_trends, region_for
+from actors.platforms._pinterest_trends import REGIONS, parse_trends, region_for
+from actors.platforms.pinterest import CAPS, Pinterest
 from contracts.errors import RateLimited, Reject, Retry
 from tests.unit.platforms.imitated import imitated, told
 from tests.unit.platforms.recorded import recorded

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from actors.platforms.threads import QUERIES, Threads, parse_posts
+from actors.platforms._threads_search import QUERIES, parse_posts
+from actors.platforms.threads import Threads
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
 from tests.unit.platforms.imitated import imitated, told
@@ -102,7 +103,7 @@ async def test_query_is_as_the_docs_say(tmp_path: Path) -> None:
 async def test_any_24_hours_hold_2200_queries(tmp_path: Path) -> None:
     """The day that the platform counts begins at any moment: 2,200 before midnight and 2,200 after it are too many."""
     async with told(Threads, tmp_path, {"data": []}, options=OPTIONS) as (platform, made, clock):
-        quota, sent = made._graph._means.quota, []
+        quota, sent = made._keywords._graph._means.quota, []
         for _ in range(2 * 48):
             with suppress(RateLimited):
                 for _ in range(2_200):

@@ -206,7 +206,7 @@ async def test_own_videos_with_the_words(tmp_path: Path) -> None:
 async def test_own_list_keeps_its_minute(tmp_path: Path) -> None:
     """600 requests a minute, for all replicas together: the next one is not sent."""
     async with told(TikTok, tmp_path, page(own()), options=OWN) as (platform, made, clock):
-        await made._api._means.quota.spend("tiktok", LISTINGS, LISTINGS.limit)
+        await made._reader._api._means.quota.spend("tiktok", LISTINGS, LISTINGS.limit)
         with pytest.raises(RateLimited, match="'video_list' of 600 is spent"):
             await made.discover("corals", limit=1)
         assert platform.asked == []

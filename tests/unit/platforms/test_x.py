@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from actors.platforms.x import CAPS, X, parse_answer, query_for
+from actors.platforms._x_search import parse_answer, query_for
+from actors.platforms.x import CAPS, X
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may
 from deploy.sandbox.feeds import x as feed

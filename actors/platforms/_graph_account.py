@@ -1,0 +1,202 @@
+"""Meta's APIs in the name of a connected account: its token, its limits, and requests after which a post may exist.
+
+Docs: developers.facebook.com/docs/graph-api/guides/error-handling and .../overview/rate-limiting, read 2026-11-23.
+No token of these APIs can be renewed once it is refused, so a refusal is final. An account whose usage headers say
+that all is used is left alone until the moment that they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from actors.platforms._account import AccountApi, Denied, surely_refused
+from actors.platforms._graph import GraphRefused, fault_in, fault_of, is_limit, next_cursor, used_up
+from actors.runtime.http import Body, Params, Response, retry_after
+from actors.runtime.means import Means
+from actors.runtime.oauth import OAuthClient
+from actors.runtime.quota import Pause
+from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Unconfirmed
+from contracts.ids import AccountId
+from contracts.platform import Draft, Journal, Limits, Standing
+
+__all__ = ["GraphAccount", "check_words", "denied_of", "none_was_made", "own_id", "truth"]
+
+HOUR: Final = timedelta(hours=1)
+MOST_PAGES: Final = 4
+
+
+def own_id(account: AccountId) -> str:
+    """Return the platform's own number of an account."""
+    return account.partition(":")[2]
+
+
+def denied_of(answer: Response) -> Denied | None:
+    """Read the refusal of a token: an error of that kind, or a bare 401."""
+    fault = fault_in(answer)
+    if fault is not None and fault.meaning.kind != "token":
+        return None
+    if fault is None:
+        return Denied(because="Meta refuses the token (HTTP 401)", renewable=False) if answer.status == 401 else None
+    says = fault.meaning.says or "the token is refused"
+    return Denied(because=f"{says} (Meta: {fault.told or fault.code})", renewable=False)
+
+
+class GraphAccount(AccountApi):
+    """One of Meta's APIs for the accounts of one adapter.
+
+    Args: permission: what an account must have granted, for texts; scheme: how the token is named in the header.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        *,
+        name: str,
+        base: str,
+        what: str,
+        client: OAuthClient,
+        permission: str,
+        scheme: str = "Bearer",
+    ) -> None:
+        def fault(answer: Response, now: datetime) -> Exception | None:
+            return fault_of(answer, now, what=what, permission=permission)
+
+        super().__init__(
+            means,
+            name=name,
+            base=base,
+            what=what,
+            client=client,
+            fault=fault,
+            denied=denied_of,
+            header=lambda token: {"Authorization": f"{scheme} {token}"},
+        )
+
+    async def send(
+        self,
+        account: AccountId,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Body | Callable[[], Body] | None = None,
+        deadline_s: float | None = None,
+    ) -> Response:
+        """Send as AccountApi does. Raises also: RateLimited while the account is left alone."""
+        quota, clock = self._means.quota, self._means.clock
+        if (pause := await quota.paused(account)) is not None:
+            raise RateLimited(f"{self._what} is left alone for this account: {pause.because}", until=pause.until)
+        answer = await super().send(
+            account, method, path, params=params, headers=headers, json=json, data=data, deadline_s=deadline_s
+        )
+        now = clock.now()
+        until = used_up(answer, now)
+        if until is None and is_limit(answer):
+            until = retry_after(answer.headers, now=now) or now + HOUR
+        if until is not None:
+            await quota.pause(account, Pause(until=until, because="its usage says that nothing is left"))
+        return answer
+
+    async def commit(self, account: AccountId, path: str, form: dict[str, str], journal: Journal) -> dict[str, Any]:
+        """Send the one request that may make the post, and return its answer.
+
+        These APIs answer passing faults with 400 as well: such an answer does not say that there is no post.
+        Raises: Retry, RateLimited, Reject, AuthExpired, Unconfirmed (an earlier request may have made it).
+        """
+        again = journal.may_exist
+        await journal.committing()
+        try:
+            answer = await self.send(account, "POST", path, data=form)
+        except (AuthExpired, RateLimited):
+            await journal.refused()
+            raise
+        fault = fault_in(answer)
+        if fault is not None and surely_refused(answer) and fault.meaning.kind != "retry":
+            await journal.refused()
+            if again and fault.meaning.kind != "wait":
+                raise Unconfirmed(f"{self._what} refuses to publish it again ({fault.told or fault.code})")
+        self.check(answer)
+        return self.read(answer)
+
+    async def pages(
+        self, account: AccountId, path: str, params: Mapping[str, str], *, most_pages: int = MOST_PAGES
+    ) -> list[Any]:
+        """Return the `data` of one page after another. Raises: as `get`."""
+        found: list[Any] = []
+        after = ""
+        for _ in range(most_pages):
+            answer = await self.get(account, path, params={**params, **({"after": after} if after else {})})
+            data = answer.get("data")
+            if not isinstance(data, list):
+                raise Retry(f"{self._what} answered in a shape that is not known here: there is no 'data'")
+            found += data
+            following = next_cursor(answer)
+            if not following or following == after:
+                break
+            after = following
+        return found
+
+    async def each(
+        self,
+        account: AccountId,
+        ids: tuple[str, ...],
+        read: Callable[[str], Awaitable[Any]],
+    ) -> dict[str, Any]:
+        """Return what `read` gives of each object, without those that are gone.
+
+        An account that lost a permission is shown no object either; so what is gone is believed only while the
+        account itself can be read. Raises: as `get`.
+        """
+        found: dict[str, Any] = {}
+        sure = False
+        for one in ids:
+            try:
+                found[one] = await read(one)
+            except GraphRefused as refused:
+                if not refused.gone:
+                    raise
+                if not sure:
+                    await self.get(account, f"/{own_id(account)}", params={"fields": "id"})
+                    sure = True
+        return found
+
+    async def standings(
+        self, account: AccountId, ids: tuple[str, ...], read: Callable[[str], Awaitable[Standing]]
+    ) -> dict[str, Standing]:
+        """Return how each object stands; one that is gone is `removed`. Raises: as `get`."""
+        found = await self.each(account, ids, read)
+        removed = Standing(state="removed", because=f"{self._what} no longer shows it to its own account")
+        return {one: found.get(one, removed) for one in ids}
+
+
+def check_words(draft: Draft, limits: Limits, *, what: str, most_mentions: int | None = None) -> None:
+    """Check the words of a draft before anything is opened. Raises: Reject, naming the first fault and its mend."""
+    words = draft.caption
+    if limits.caption is not None and len(words) > limits.caption:
+        raise Reject(f"the words have {len(words)} characters", mend=f"{what} takes {limits.caption}")
+    tags = sum(1 for word in words.split() if word.startswith("#") and len(word) > 1)
+    if limits.max_hashtags is not None and tags > limits.max_hashtags:
+        raise Reject(f"the words have {tags} hashtags", mend=f"{what} takes {limits.max_hashtags}")
+    mentions = sum(1 for word in words.split() if word.startswith("@") and len(word) > 1)
+    if most_mentions is not None and mentions > most_mentions:
+        raise Reject(f"the words have {mentions} mentions", mend=f"{what} takes {most_mentions}")
+
+
+async def none_was_made(journal: Journal) -> None:
+    """Note what the platform says for certain: no request made the post, and none will."""
+    while journal.may_exist:
+        await journal.refused()
+
+
+def truth(draft: Draft, option: str) -> str | None:
+    """Return an option of a draft as Meta writes truth; None: it is not given. Raises: Reject."""
+    told = draft.options.get(option)
+    if told is None:
+        return None
+    if told.lower() not in {"true", "false"}:
+        raise Reject(f"the option {option} is '{told}'", mend="Write true or false")
+    return told.lower()
