@@ -1,13 +1,14 @@
-"""A post was published: plan its snapshots."""
+"""A post was published: plan its snapshots, and the looks at what becomes of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
+from actors import platforms
 from actors.runtime.db import load_queries
 from actors.runtime.work import Services, Work
-from actors.tracker.schedule import due_times
+from actors.tracker.schedule import due_times, next_look
 from contracts.events import PostPublished
 
 __all__ = ["Q", "handle"]
@@ -16,7 +17,12 @@ Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 async def handle(work: Work[PostPublished], services: Services) -> None:  # noqa: ARG001 - the shape of a handler
-    """Write one row per snapshot; the first is due at once."""
-    times = due_times(work.event.published_at)
+    """Write one row per snapshot, where the platform tells numbers; the first is due at once, the first look is not."""
+    event = work.event
+    times = due_times(event.published_at)
+    caps = platforms.module(event.platform).CAPS
     async with work.commit() as tx:
-        await tx.conn.execute(Q["plan_snapshots"], work.event.post_id, list(range(len(times))), times)
+        if caps.measure:
+            await tx.conn.execute(Q["plan_snapshots"], event.post_id, list(range(len(times))), times)
+        if caps.looks:
+            await tx.conn.execute(Q["plan_looks"], event.post_id, next_look(event.published_at, work.now))

@@ -1,7 +1,8 @@
 """Take the snapshots that are due.
 
 A transaction-level lock per account keeps replicas apart while the platform is asked; it goes with the connection of a
-worker that dies. Each snapshot is stored, struck off the schedule and told in one transaction.
+worker that dies. Each snapshot is stored, struck off the schedule and told in one transaction. The first answer for a
+bucket stays as it is; what the platform tells of it later is stored beside it, with its time: docs/measuring.md.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger
 from actors.runtime.work import Services
 from actors.tracker.handle import Q
+from actors.tracker.numbers import FIELDS, changes_of, nothing_known, values_of
+from actors.tracker.schedule import LATE
 from contracts.clock import Utc
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry
 from contracts.events import PostMeasured
 from contracts.ids import AccountId, CorrelationId, ItemId, PostId
 from contracts.platform import Measures, PostMetrics
 
-__all__ = ["BATCH", "measure_due", "nothing_known"]
+__all__ = ["BATCH", "measure_due"]
 
 BATCH: Final = 50
 RETRY_SOONEST: Final = timedelta(seconds=5)
 RETRY_LATEST: Final = timedelta(minutes=10)
 AUTH_AFTER: Final = timedelta(hours=1)
-
-_FIELDS: Final = ("views", "likes", "comments", "shares")
+USUAL: Final = timedelta(days=60)
+"""What a platform told of any post in this time, it may still tell of one that lacks it."""
 
 
 class Due(Struct, frozen=True, kw_only=True):
@@ -43,11 +46,6 @@ class Due(Struct, frozen=True, kw_only=True):
     platform_post_id: str
     published_at: Utc
     correlation_id: CorrelationId
-
-
-def nothing_known(because: str) -> PostMetrics:
-    """Return counts that are all null, for one reason."""
-    return PostMetrics(absent=dict.fromkeys(_FIELDS, because))
 
 
 async def measure_due(services: Services) -> None:
@@ -79,22 +77,40 @@ async def _measure_batch(services: Services, adapter: Measures, account: Account
             found = {post.platform_post_id: nothing_known(f"the platform refused to tell: {error}") for post in due}
         reach("tracker.measured")
         measured_at = services.clock.now()
+        usual = await _usual(services, due[0].platform, measured_at)
         for post in due:
-            gone = f"{post.platform} no longer shows this post"
-            await _store(services, post, found.get(post.platform_post_id) or nothing_known(gone), measured_at)
+            await _store(services, post, found.get(post.platform_post_id), measured_at, usual=usual)
         return len(due) == BATCH
 
 
-async def _store(services: Services, post: Due, metrics: PostMetrics, measured_at: datetime) -> None:
+async def _usual(services: Services, platform: str, now: datetime) -> frozenset[str]:
+    """Return the numbers that the platform told of any post lately."""
+    told = await services.db.fetchrow(Q["told_fields"], platform, now - USUAL)
+    return frozenset() if told is None else frozenset(name for name in FIELDS if told[name])
+
+
+async def _store(
+    services: Services, post: Due, found: PostMetrics | None, measured_at: datetime, *, usual: frozenset[str]
+) -> None:
+    metrics = found or nothing_known(f"{post.platform} no longer shows this post")
     age_s = max(0, int((measured_at - post.published_at).total_seconds()))
     async with services.unit(
         seed=f"{post.post_id}/{post.bucket}", correlation_id=post.correlation_id, causation_id=None
     ) as tx:
-        counts = (metrics.views, metrics.likes, metrics.comments, metrics.shares)
-        values = (post.post_id, post.bucket, measured_at, age_s, *counts, metrics.absent)
+        earlier = await tx.conn.fetch(Q["known_by_now"], post.post_id, post.bucket)
+        values = (post.post_id, post.bucket, measured_at, age_s, metrics.absent, *values_of(metrics))
         new = await tx.conn.fetchval(Q["store_measurement"], *values)
+        for change in changes_of([row["numbers"] for row in earlier], metrics):
+            told = (change.bucket, change.field, measured_at, change.kind, change.was, change.value)
+            await tx.conn.execute(Q["store_change"], post.post_id, *told)
         await tx.conn.execute(Q["close_buckets"], post.post_id, post.bucket)
+        if found is None:
+            await tx.conn.execute(Q["note_missing"], post.post_id, measured_at)
+        else:
+            await tx.conn.execute(Q["note_shown"], post.post_id)
         if new:
+            if found is not None and any(getattr(found, name) is None for name in usual):
+                await tx.conn.execute(Q["ask_again"], post.post_id, post.bucket, measured_at + LATE)
             tx.emit(
                 PostMeasured(
                     item_id=post.item_id,

@@ -6,17 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
+from actors import platforms
 from actors.platforms import youtube
 from actors.platforms._youtube_errors import next_quota_day
 from actors.runtime.db import Database
+from actors.tracker import measure
 from actors.tracker.measure import measure_due
-from actors.tracker.schedule import SNAPSHOTS
+from actors.tracker.numbers import FIELDS
+from actors.tracker.schedule import LATE, SNAPSHOTS
 from contracts.events import PostPublished
 from contracts.ids import AccountId, ItemId, PostId
-from contracts.platform import Draft
+from contracts.platform import Draft, PostMetrics
 from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
 from tests.journal import Notes
 
@@ -84,7 +90,7 @@ async def test_a_post_is_measured_at_once_and_then_on_schedule(channel: Channel,
     assert views == sorted(views)
     assert views[-1] > views[0] == 0
     assert rows[0]["shares"] is None
-    assert "share" in rows[0]["absent"]["shares"]
+    assert rows[0]["absent"]["shares"]
     assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
     told = await channel.given("post.measured")
     assert [event["bucket"] for event in told] == list(range(len(SNAPSHOTS)))
@@ -222,3 +228,133 @@ async def test_snapshots_missed_while_nothing_ran_are_taken_as_one(channel: Chan
     rows = await channel.db.fetch("select bucket, age_s from measurements")
     assert [tuple(row) for row in rows] == [(2, 7200)]
     assert await channel.db.fetchval("select min(bucket) from measure_schedule") == 3
+
+
+class Told:
+    """A platform whose numbers are told by the test."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, PostMetrics] = {}
+        self.asked = 0
+
+    async def measure(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, PostMetrics]:
+        self.asked += 1
+        return {name: self.numbers[name] for name in platform_post_ids if name in self.numbers}
+
+    def tell(self, name: str = "gone-000001", **numbers: Any) -> None:
+        because = {field: "not in the answer" for field in FIELDS if numbers.get(field) is None}
+        self.numbers[name] = PostMetrics(**numbers, absent=because)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Numbers are those of the test; everything else is real."""
+    platform = Told()
+    monkeypatch.setattr(
+        measure,
+        "platforms",
+        SimpleNamespace(module=platforms.module, build=lambda name, services: platform),
+    )
+    return platform
+
+
+async def measured_at(channel: Channel, event: PostPublished, age: timedelta) -> None:
+    channel.clock._now = event.published_at + age
+    await measure_due(channel.services)
+
+
+async def test_every_number_is_kept(channel: Channel, told: Told) -> None:
+    """Numbers that a platform tells its account alone are asked for, paid for and thrown away."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    numbers: dict[str, Any] = {
+        "views": 1000, "likes": 90, "comments": 8, "shares": 7, "saves": 6, "reach": 700, "impressions": 1500,
+        "clicks": 5, "followers": -2, "watched_us": 9_000_000_000, "average_watched_us": 9_000_000,
+        "retention": ((0.0, 1.0), (0.5, 0.61)),
+    }  # fmt: skip
+    assert set(numbers) == set(FIELDS)
+    told.tell(**numbers)
+    await measure_due(channel.services)
+    row = await channel.db.fetchrow("select * from measurements")
+    assert row is not None
+    kept = {name: row[name] for name in FIELDS}
+    assert kept == {**numbers, "retention": [[0.0, 1.0], [0.5, 0.61]]}
+    (event_told,) = await channel.given("post.measured")
+    assert msgspec.convert(event_told["metrics"], PostMetrics) == told.numbers["gone-000001"]
+
+
+async def test_a_correction_is_kept_beside_the_first_number(channel: Channel, told: Told) -> None:
+    """A platform that takes views back rewrites history, or its fall reads as people who left."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    for age, views, likes in ((SNAPSHOTS[2], 100, 9), (SNAPSHOTS[3], 200, 12), (SNAPSHOTS[4], 150, 10)):
+        told.tell(views=views, likes=likes)
+        await measured_at(channel, event, age)
+    rows = await channel.db.fetch("select bucket, views, likes from measurements order by bucket")
+    assert [tuple(row) for row in rows] == [(2, 100, 9), (3, 200, 12), (4, 150, 10)]
+    (change,) = await channel.db.fetch("select * from measurement_changes")
+    assert (change["bucket"], change["field"], change["kind"]) == (3, "views", "corrected")
+    assert (change["was"], change["value"]) == (200, 150)
+    assert change["told_at"] == event.published_at + SNAPSHOTS[4]
+    told.tell(views=150, likes=10)
+    await measured_at(channel, event, SNAPSHOTS[5])
+    assert await channel.db.fetchval("select count(*) from measurement_changes") == 1, "it is told again and again"
+
+
+async def test_a_number_that_comes_late_is_kept_with_its_time(channel: Channel, told: Told) -> None:
+    """A number that its platform tells two days later stays unknown for ever, or passes for one of the first hour."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    told.tell(views=10)
+    await measured_at(channel, event, SNAPSHOTS[2])
+    told.tell(views=90, reach=60)
+    await measured_at(channel, event, SNAPSHOTS[7])
+    first = await channel.db.fetchrow("select reach, absent from measurements where bucket = 2")
+    assert first is not None
+    assert (first["reach"], first["absent"]["reach"]) == (None, "not in the answer")
+    (change,) = await channel.db.fetch("select * from measurement_changes")
+    assert (change["bucket"], change["field"], change["kind"], change["value"]) == (2, "reach", "late", 60)
+    assert change["told_at"] == event.published_at + SNAPSHOTS[7]
+
+
+async def test_the_last_snapshot_is_asked_for_again_where_a_usual_number_is_missing(
+    channel: Channel, told: Told
+) -> None:
+    """Nothing comes after the last snapshot: what it lacks would be lacking for ever."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    told.tell(views=10, reach=8)
+    await measured_at(channel, event, SNAPSHOTS[10])
+    told.tell(views=20)
+    await measured_at(channel, event, SNAPSHOTS[11])
+    due = await channel.db.fetch("select bucket, due_at from measure_schedule")
+    assert [tuple(row) for row in due] == [(11, event.published_at + SNAPSHOTS[11] + LATE)]
+    told.tell(views=25, reach=18)
+    await measured_at(channel, event, SNAPSHOTS[11] + LATE)
+    changes = await channel.db.fetch("select bucket, field, kind, value from measurement_changes")
+    assert [tuple(row) for row in changes] == [(11, "reach", "late", 18)]
+    assert await channel.db.fetchval("select views from measurements where bucket = 11") == 20
+    assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
+    assert len(await channel.given("post.measured")) == 2, "one for each bucket"
+
+
+async def test_what_a_platform_never_tells_is_not_asked_for_again(channel: Channel, told: Told) -> None:
+    """Every post costs its calls twice for numbers that do not exist."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    told.tell(views=10)
+    await measured_at(channel, event, SNAPSHOTS[11])
+    assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
+
+
+async def test_another_snapshot_that_is_due_soon_is_enough(channel: Channel, told: Told) -> None:
+    """Early snapshots lack what comes late: each of them would be asked for twice."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    other = await published(channel, 2, account=AccountId(await channel.db.fetchval("select account_id from accounts")))
+    await channel.settle(other)
+    told.tell(views=10)
+    told.tell("gone-000002", views=10, reach=8)
+    await measured_at(channel, event, SNAPSHOTS[3])
+    due = await channel.db.fetch("select bucket from measure_schedule where post_id = 'post-001' order by bucket")
+    assert [row["bucket"] for row in due] == list(range(4, len(SNAPSHOTS)))

@@ -1,0 +1,137 @@
+"""Look at what becomes of posts, on a schedule that thins out, and tell each change once.
+
+Replicas are kept apart as in `measure`. A platform that is away, asks for patience or has lost its permission tells
+nothing: the looks are put off and no standing changes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from actors import platforms
+from actors.runtime.db import into
+from actors.runtime.killpoint import reach
+from actors.runtime.log import get_logger
+from actors.runtime.work import Services
+from actors.tracker.handle import Q
+from actors.tracker.schedule import CONFIRM_AFTER, next_look
+from actors.tracker.standing import Verdict, judge
+from contracts.clock import Utc
+from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.events import PostChanged
+from contracts.ids import AccountId, CorrelationId, ItemId, PostId
+from contracts.platform import Looks, Standing
+
+__all__ = ["BATCH", "look_due"]
+
+BATCH: Final = 50
+AWAY: Final = timedelta(minutes=30)
+"""How long looks are put off after a fault of the platform; nothing is urgent about them."""
+UNKNOWN: Final = Standing(state="unknown")
+BACK: Final = "it stands again"
+
+
+class Watched(Struct, frozen=True, kw_only=True):
+    """A post and what is known of it."""
+
+    post_id: PostId
+    item_id: ItemId
+    platform: str
+    account_id: AccountId
+    platform_post_id: str
+    published_at: Utc
+    correlation_id: CorrelationId
+    confirmed_privacy: str | None
+    state: str
+    told_state: str
+    doubted_state: str | None
+    looks: int
+
+
+async def look_due(services: Services) -> None:
+    """Look at the posts of every account that are due. One indexed query when none is."""
+    able = [name for name in platforms.names() if platforms.module(name).CAPS.looks]
+    for account in await services.db.fetch(Q["accounts_to_look_at"], services.clock.now(), able):
+        adapter: Looks = platforms.build(account["platform"], services)
+        while await _look_at_batch(services, adapter, AccountId(account["account_id"])):
+            pass
+
+
+async def _look_at_batch(services: Services, adapter: Looks, account: AccountId) -> bool:
+    """Look at one request's worth of posts; return whether more may be due."""
+    async with services.db.transaction() as lock:
+        if not await lock.fetchval(Q["hold_looks"], account):
+            return False
+        now = services.clock.now()
+        due = [into(Watched, row) for row in await lock.fetch(Q["posts_to_look_at"], account, now, BATCH)]
+        if not due:
+            return False
+        try:
+            seen = await adapter.look(account, tuple(post.platform_post_id for post in due))
+        except (Retry, RateLimited, AuthExpired, Reject) as error:
+            until = max(error.until, now) if isinstance(error, RateLimited) else now + AWAY
+            await services.db.execute(Q["put_off_looks"], [post.post_id for post in due], until)
+            get_logger().warning("sentinel.put_off", posts=len(due), until=until.isoformat(), because=str(error))
+            return False
+        reach("tracker.looked")
+        for post in due:
+            await _store(services, post, seen.get(post.platform_post_id, UNKNOWN), services.clock.now())
+        return len(due) == BATCH
+
+
+async def _store(services: Services, post: Watched, seen: Standing, seen_at: datetime) -> None:
+    verdict = judge(
+        seen,
+        state=post.state,
+        told_state=post.told_state,
+        doubted=post.doubted_state,
+        confirmed_privacy=post.confirmed_privacy,
+    )
+    async with services.unit(
+        seed=f"{post.post_id}/look/{post.looks}", correlation_id=post.correlation_id, causation_id=None
+    ) as tx:
+        stored = await tx.conn.fetchval(
+            Q["store_look"],
+            post.post_id,
+            post.looks,
+            verdict.state,
+            seen.because,
+            seen.privacy,
+            seen_at,
+            verdict.told_state,
+            verdict.doubt,
+            seen_at if verdict.doubt else None,
+            _next(post, verdict, seen_at),
+        )
+        if not stored:
+            return
+        if verdict.state != post.state:
+            change = (seen_at, verdict.state, seen.because, seen.privacy)
+            await tx.conn.execute(Q["store_standing_change"], post.post_id, *change)
+        if verdict.tells:
+            if verdict.told_state == "removed":
+                await tx.conn.execute(Q["drop_snapshots"], post.post_id)
+            because = seen.because or (BACK if verdict.told_state == "stands" else "")
+            tx.emit(
+                PostChanged(
+                    item_id=post.item_id,
+                    post_id=post.post_id,
+                    platform=post.platform,
+                    account_id=post.account_id,
+                    standing=Standing(state=seen.state, because=because, privacy=seen.privacy),
+                    seen_at=seen_at,
+                )
+            )
+    if verdict.doubt or verdict.tells:
+        event = "sentinel.changed" if verdict.tells else "sentinel.doubts"
+        get_logger().warning(event, post_id=post.post_id, state=seen.state, because=seen.because)
+
+
+def _next(post: Watched, verdict: Verdict, seen_at: datetime) -> datetime | None:
+    """A doubt is looked into soon; a post that is gone is looked at no more."""
+    if verdict.doubt:
+        return seen_at + CONFIRM_AFTER
+    return None if verdict.told_state == "removed" else next_look(post.published_at, seen_at)

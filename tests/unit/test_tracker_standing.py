@@ -1,0 +1,73 @@
+"""What one look means, and what a snapshot tells of earlier ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from actors.tracker.numbers import FIELDS, changes_of
+from actors.tracker.schedule import LOOKS, next_look
+from actors.tracker.standing import judge
+from contracts.platform import PostMetrics, Standing
+
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def judged(state: Any, *, told: str = "stands", doubted: str | None = None, privacy: str | None = "public") -> Any:
+    seen = Standing(state=state)
+    return judge(seen, state=told, told_state=told, doubted=doubted, confirmed_privacy=privacy)
+
+
+@pytest.mark.parametrize("grave", ["removed", "blocked"])
+def test_what_stops_an_account_needs_two_looks(grave: str) -> None:
+    """One wrong answer of a platform stops an account."""
+    first = judged(grave)
+    assert (first.state, first.tells, first.doubt) == ("stands", False, grave)
+    second = judged(grave, doubted=grave)
+    assert (second.state, second.told_state, second.tells, second.doubt) == (grave, grave, True, None)
+    assert not judged(grave, told=grave, doubted=None).tells, "it is told again"
+
+
+@pytest.mark.parametrize(
+    ("state", "told", "privacy", "tells"),
+    [
+        ("stands", "stands", "public", False),
+        ("processing", "stands", "public", False),
+        ("unknown", "stands", "public", False),
+        ("unknown", "claimed", "public", False),
+        ("private", "stands", "private", False),
+        ("private", "stands", None, False),
+        ("private", "stands", "public", True),
+        ("claimed", "stands", "public", True),
+        ("claimed", "claimed", "public", False),
+        ("stands", "claimed", "public", True),
+        ("private", "claimed", "public", True),
+    ],
+)
+def test_only_news_is_told(state: str, told: str, privacy: str | None, *, tells: bool) -> None:
+    """Each look tells the same, or a change is kept from its owner."""
+    assert judged(state, told=told, privacy=privacy).tells is tells
+
+
+def test_looks_that_were_missed_are_not_made_up_for() -> None:
+    """After an outage each post is looked at many times at one moment."""
+    assert next_look(AT, AT) == AT + LOOKS[0]
+    assert next_look(AT, AT + timedelta(days=3)) == AT + timedelta(days=4)
+    assert next_look(AT, AT + LOOKS[-1]) is None
+
+
+def known(bucket: int, **numbers: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(FIELDS), **numbers, "bucket": bucket}
+
+
+def test_only_what_cannot_fall_is_corrected() -> None:
+    """People take likes back; a platform takes views back."""
+    now = PostMetrics(views=90, likes=3, followers=-4)
+    found = changes_of([known(0, views=80, likes=9, followers=2), known(1, views=100, likes=9)], now)
+    assert [(one.bucket, one.field, one.kind, one.was, one.value) for one in found] == [
+        (1, "views", "corrected", 100, 90),
+        (1, "followers", "late", None, -4),
+    ]
+    assert changes_of([known(0, views=90)], PostMetrics()) == (), "an answer without numbers corrects nothing"
