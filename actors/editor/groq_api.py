@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from msgspec import Struct
 
 from actors.runtime.clock import Clock
-from actors.runtime.llm import Llm
+from actors.runtime.llm import Llm, Used
 from actors.runtime.settings import Settings
 from contracts.errors import EttamettaError, RateLimited, Reject, Retry
 
@@ -70,6 +70,11 @@ class GroqApi:
     def of(cls, settings: Settings, clock: Clock) -> Self | None:
         """Return one, or None where no key is set."""
         return cls(settings.groq_api_key, settings, clock) if settings.groq_api_key else None
+
+    @property
+    def used(self) -> Used | None:
+        """Tokens of what was written last; None: not told."""
+        return self._llm.used
 
     async def write(self, *, system: str, user: str, schema: Mapping[str, Any], seed: int) -> str:
         """Return what the model says: JSON that follows `schema`, unless it fails to. Raises: Unanswered."""

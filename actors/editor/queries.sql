@@ -55,3 +55,6 @@ select said from written_texts where item_id = $1 and asked = $2;
 insert into written_texts (item_id, asked, model, said) values ($1, $2, $3, $4)
 on conflict (item_id) do update
 set asked = excluded.asked, model = excluded.model, said = excluded.said, written_at = now();
+
+-- name: put_usage :exec What an item used, for its cost.
+insert into usages (usage_id, item_id, kind, name, amount, used_at) values ($1, $2, $3, $4, $5, now());

@@ -19,7 +19,9 @@ from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.words import PostText, SourceText, compose, finished, fit_bytes, tags_of, title_from_file_name
 from actors.runtime.db import load_queries
 from actors.runtime.killpoint import reach
+from actors.runtime.llm import Used
 from actors.runtime.work import Services
+from contracts.codec import new_event_id
 from contracts.ids import ItemId
 from contracts.rights import RightsRecord
 
@@ -93,10 +95,19 @@ async def post_text(
     except Unanswered as error:
         log.warning("edit.words_composed", because=str(error))
         return compose(source, rights)
-    await services.db.execute(Q["put_written"], item_id, name, groq.model, said)
+    tokens = () if groq.used is None else _tokens(item_id, groq.model, groq.used)
+    async with services.db.transaction() as conn:
+        await conn.execute(Q["put_written"], item_id, name, groq.model, said)
+        await conn.executemany(Q["put_usage"], tokens)
     reach("editor.written")
     log.info("edit.words_written", model=groq.model)
     return text
+
+
+def _tokens(item_id: ItemId, model: str, used: Used) -> tuple[tuple[str, ItemId, str, str, int], ...]:
+    """Return the rows of what an answer used, for its cost."""
+    counts = {"llm_input_tokens": used.prompt_tokens, "llm_output_tokens": used.completion_tokens}
+    return tuple((new_event_id(), item_id, kind, model, count) for kind, count in counts.items())
 
 
 def question(source: SourceText) -> str:
