@@ -15,7 +15,7 @@ from actors.runtime.db import DRIVER_ERRORS, Database, into, load_queries
 from actors.runtime.telemetry import Sample
 from contracts.clock import Utc
 from gateway.queues import ActorState, BusUnavailable, Queue, Queues, actor_states
-from gateway.readiness import MEASURE_LATE_S, Fault, Late, Readiness, judge
+from gateway.readiness import MEASURE_LATE_S, POST_LATE_S, Fault, Late, Readiness, judge
 from gateway.views import (
     STAGES,
     Account,
@@ -92,18 +92,22 @@ class Reader:
 
     async def late(self) -> Late | Fault:
         """Return what is late in the database, or why it cannot be read."""
-        limit = self._clock.now() - timedelta(seconds=MEASURE_LATE_S)
+        now = self._clock.now()
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT_S):
                 outbox = await self._db.fetch(Q["waiting_outbox"])
-                measures = await self._db.fetchrow(Q["late_measures"], limit)
+                measures = await self._db.fetchrow(Q["late_measures"], now - timedelta(seconds=MEASURE_LATE_S))
+                posts = await self._db.fetchrow(Q["late_posts"], now - timedelta(seconds=POST_LATE_S))
         except DRIVER_ERRORS as error:
             return Fault(what="database", because=f"PostgreSQL cannot be used: {_said(error)}")
         assert measures is not None
+        assert posts is not None
         return Late(
             outbox={row["sender"]: row["oldest_at"] for row in outbox},
             measures=measures["posts"],
             measure_due_at=measures["due_at"],
+            posts=posts["posts"],
+            post_due_at=posts["due_at"],
         )
 
     async def readiness(self) -> Readiness:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -264,36 +265,47 @@ def _no_items(view: str, counts: dict[str, int]) -> Html:
 
 def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], *, now: datetime) -> Html:
     rows = [_account(account, connectables, now=now) for account in accounts]
+    ready = [each for each in connectables if not each.missing]
     buttons: list[Child] = []
-    for each in connectables:
-        if each.missing:
-            buttons.append(
-                el(
-                    "p",
-                    f"{platform_title(each.platform)} cannot be connected yet. Make an OAuth client of type "
-                    f"“Web application” at {each.title} with the redirect address ",
-                    el("code", each.redirect_uri),
-                    ", set ",
-                    *_listed(each.missing),
-                    ", and restart.",
-                    class_="meta",
-                )
-            )
-        else:
-            verb = "Connect another" if any(a.platform == each.platform for a in accounts) else "Connect a"
-            buttons.append(
-                el("p", el("a", f"{verb} {platform_title(each.platform)} account", href=each.href, class_="button"))
-            )
+    for each in ready:
+        verb = "Connect another" if any(a.platform == each.platform for a in accounts) else "Connect a"
+        buttons.append(
+            el("li", el("a", f"{verb} {platform_title(each.platform)} account", href=each.href, class_="button"))
+        )
+    unready = [each for each in connectables if each.missing]
     return el(
         "section",
         el("h2", "Accounts"),
         el("ul", *rows, class_="rows")
         if rows
         else _empty("No account is connected", "Finished videos wait here until there is one to post to."),
-        *buttons,
+        el("ul", *buttons, class_="buttons") if buttons else None,
+        _not_set_up(unready) if unready else None,
         id="accounts",
         data_live=True,
     )
+
+
+def _not_set_up(connectables: Sequence[Connectable]) -> Html:
+    """Say what each platform needs before an account of it can be connected."""
+    names = [platform_title(each.platform) for each in connectables]
+    rows = [
+        el(
+            "li",
+            el("h3", platform_title(each.platform)),
+            el(
+                "p",
+                f"Make an app of type “Web application” at {each.title} with the redirect address ",
+                el("code", each.redirect_uri),
+                ", set ",
+                *_listed(each.missing),
+                ", and restart.",
+                class_="meta",
+            ),
+        )
+        for each in connectables
+    ]
+    return el("details", el("summary", f"Not set up yet: {', '.join(names)}"), el("ul", *rows, class_="rows"))
 
 
 def _listed(names: Sequence[str]) -> list[Child]:
@@ -304,22 +316,39 @@ def _listed(names: Sequence[str]) -> list[Child]:
 
 
 def _account(account: Account, connectables: Sequence[Connectable], *, now: datetime) -> Html:
+    name = account.title or account.account_id
     word, tone = {
         "connected": ("Connected", "good"),
         "reconnect_needed": ("Must be connected again", "bad"),
         "disconnected": ("Disconnected", "quiet"),
     }.get(account.state, (account.state, "quiet"))
+    if account.state == "connected" and account.paused_at is not None:
+        word, tone = "Paused", "warn"
     again = next((each for each in connectables if each.platform == account.platform and not each.missing), None)
     return el(
         "li",
-        el("h3", account.title or account.account_id),
+        el("img", src=f"/accounts/{quote(account.account_id)}/picture", alt="", class_="account-picture")
+        if account.pictured
+        else None,
+        el("h3", el("a", name, href=account.url) if account.url else name),
         el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
         el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
         el("p", prose(account.state_because), class_="because") if account.state_because else None,
+        el("p", prose(account.paused_because), class_="because") if account.paused_because else None,
+        el("p", el("code", f"ettametta accounts resume {account.account_id}"), class_="meta")
+        if account.paused_at is not None
+        else None,
         el("p", "Since ", when(account.connected_at, now=now), class_="meta"),
         el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
         data_key=account.account_id,
-        data_rev=_revision(account.state, account.title, account.state_because, str(account.connected_at)),
+        data_rev=_revision(
+            account.state,
+            account.title,
+            account.state_because,
+            account.paused_because,
+            str(account.paused_at),
+            str(account.connected_at),
+        ),
     )
 
 

@@ -22,11 +22,14 @@ TONES: Final[dict[Stage, str]] = {
     "editing": "busy",
     "rendering": "busy",
     "kept": "good",
+    "scheduled": "quiet",
+    "waiting": "warn",
     "publishing": "busy",
     "unconfirmed": "warn",
     "failed": "bad",
     "published": "good",
     "measured": "good",
+    "removed": "bad",
     "stopped": "bad",
 }
 COUNTED: Final = ("views", "likes", "comments", "shares")

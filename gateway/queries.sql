@@ -14,9 +14,10 @@ select
     m.bucket, m.measured_at, m.age_s, m.views, m.likes, m.comments, m.shares, m.absent,
     d.error as stopped_because, d.consumer as stopped_by, d.created_at as stopped_at, d.id as dead_letter,
     case
+        when p.state in ('unconfirmed', 'failed', 'removed', 'scheduled') then p.state
         when m.post_id is not null then 'measured'
         when p.state = 'published' then 'published'
-        when p.state in ('unconfirmed', 'failed') then p.state
+        when p.state in ('waiting', 'draft') then 'waiting'
         when d.error is not null then 'stopped'
         when i.decision in ('found', 'passed') then i.decision
         when p.post_id is not null then 'publishing'
@@ -73,8 +74,12 @@ select bucket, measured_at, age_s, views, likes, comments, shares, absent
 from measurements where post_id = $1 order by bucket;
 
 -- name: list_accounts :many
-select account_id, platform, title, state, state_because, scopes, expires_at, connected_at, refreshed_at
+select account_id, platform, title, state, state_because, scopes, expires_at, connected_at, refreshed_at, paused_at,
+       paused_because, url, picture is not null as pictured
 from accounts order by platform, title, account_id;
+
+-- name: account_picture :val
+select picture from accounts where account_id = $1;
 
 -- name: account_title :val
 select title from accounts where account_id = $1;
@@ -98,6 +103,11 @@ select sender, count(*) as events, min(created_at) as oldest_at from outbox wher
 
 -- name: late_measures :one  Measurements whose time is past by more than the given interval
 select count(*) as posts, min(due_at) as due_at from measure_schedule where due_at < $1;
+
+-- name: late_posts :one  Posts that are due since the given moment and were not claimed
+select count(*) as posts, min(t.wakes_at) as due_at
+from post_times t join posts p using (post_id)
+where t.wakes_at < $1 and p.state = 'scheduled';
 
 -- name: put_oauth_state :exec
 insert into oauth_states (state, platform, verifier, created_at) values ($1, $2, $3, $4);

@@ -15,6 +15,8 @@ __all__ = ["Fault", "Late", "Readiness", "judge"]
 
 OUTBOX_LATE_S: Final = 30.0
 MEASURE_LATE_S: Final = 300.0
+POST_LATE_S: Final = 60.0
+"""A post that is due is claimed within seconds; after this long no publisher looks."""
 QUEUE_LATE_S: Final = 1800.0
 """A queue may stand while its processes work: rendering is slow. After this long something hangs."""
 UNATTENDED_LATE_S: Final = 60.0
@@ -24,7 +26,7 @@ UNATTENDED_LATE_S: Final = 60.0
 class Fault(Struct, frozen=True, kw_only=True):
     """One reason for not being ready."""
 
-    what: Annotated[str, Meta(description="database, bus, outbox, measurements, or the name of a consumer.")]
+    what: Annotated[str, Meta(description="database, bus, outbox, measurements, posts, or the name of a consumer.")]
     because: Annotated[str, Meta(description="What is wrong and what to do, one line.")]
 
 
@@ -42,6 +44,8 @@ class Late(Struct, frozen=True, kw_only=True):
     outbox: Annotated[dict[str, datetime], Meta(description="Oldest unpublished event of each sender.")] = {}
     measures: Annotated[int, Meta(description="Measurements that are late by more than the limit.")] = 0
     measure_due_at: Annotated[datetime | None, Meta(description="The oldest of them.")] = None
+    posts: Annotated[int, Meta(description="Posts that are due and were not claimed within the limit.")] = 0
+    post_due_at: Annotated[datetime | None, Meta(description="The oldest of them.")] = None
 
 
 def judge(late: Late | Fault, queues: Sequence[Queue] | Fault, *, now: datetime) -> Readiness:
@@ -58,6 +62,15 @@ def judge(late: Late | Fault, queues: Sequence[Queue] | Fault, *, now: datetime)
                     what="measurements",
                     because=f"{late.measures} due measurements are late, the oldest by {_minutes(wait_s)}: "
                     "is a tracker running, and is the account still connected?",
+                )
+            )
+        if late.posts and late.post_due_at is not None:
+            wait_s = (now - late.post_due_at).total_seconds()
+            faults.append(
+                Fault(
+                    what="posts",
+                    because=f"{late.posts} due posts were not claimed, the oldest is late by {_minutes(wait_s)}: "
+                    "is a publisher running? See `ettametta schedule list`",
                 )
             )
     if isinstance(queues, Fault):

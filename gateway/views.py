@@ -47,11 +47,14 @@ Stage = Literal[
     "editing",
     "rendering",
     "kept",
+    "scheduled",
+    "waiting",
     "publishing",
     "unconfirmed",
     "failed",
     "published",
     "measured",
+    "removed",
     "stopped",
 ]
 
@@ -61,11 +64,14 @@ STAGES: Final[dict[Stage, str]] = {
     "editing": "Being edited",
     "rendering": "Rendering",
     "kept": "Finished, kept here",
+    "scheduled": "Waits for its time",
+    "waiting": "Waits for a person",
     "publishing": "Publishing",
     "unconfirmed": "Unconfirmed",
     "failed": "Not posted",
     "published": "Posted, not measured yet",
     "measured": "Measured",
+    "removed": "Removed there",
     "stopped": "Stopped",
 }
 """Every stage in the order of the loop, with its name for people."""
@@ -75,15 +81,18 @@ GROUPS: Final[dict[str, tuple[Stage, ...]]] = {
         "editing",
         "rendering",
         "kept",
+        "scheduled",
+        "waiting",
         "publishing",
         "unconfirmed",
         "failed",
         "published",
         "measured",
+        "removed",
         "stopped",
     ),
     "candidates": ("found", "passed"),
-    "attention": ("unconfirmed", "failed", "stopped"),
+    "attention": ("waiting", "unconfirmed", "failed", "removed", "stopped"),
 }
 """Stages that are looked at together."""
 
@@ -205,6 +214,12 @@ class Account(Struct, frozen=True, kw_only=True):
     expires_at: Annotated[Utc | None, Meta(description="End of the present access token; it is renewed by itself.")]
     connected_at: Utc
     refreshed_at: Utc | None
+    paused_at: Annotated[
+        Utc | None, Meta(description="Since when nothing is posted to it; null: it is not paused.")
+    ] = None
+    paused_because: str = ""
+    url: str | None = None
+    pictured: Annotated[bool, Meta(description="Whether /accounts/ID/picture shows one.")] = False
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 
-from actors.runtime.addresses import configured_origins, refuse_unless_public
 from actors.editor.fetch import fetch_page
 from actors.editor.words import SourceText
+from actors.runtime.addresses import configured_origins, refuse_unless_public
 from actors.runtime.http import Http
 from actors.runtime.objects import content_key
 from actors.runtime.settings import Settings

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.runtime.addresses import Origin, guard_process
 from actors.runtime import isolate
+from actors.runtime.addresses import Origin, guard_process
 from contracts.errors import Reject, Retry
 
 __all__ = ["FetchRequest", "Fetched", "fetch", "fetch_page"]

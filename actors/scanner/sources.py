@@ -62,7 +62,8 @@ def choose(wanted: str | None, settings: Settings, *, connected: Collection[str]
             continue
         if not caps.discover:
             continue
-        if lacking := platforms.lacking(name, settings):
+        lacking = () if caps.through_account and name in connected else platforms.lacking(name, settings)
+        if lacking:
             unset = " and ".join(need.setting.upper() for need in lacking)
             skipped[name] = f"{unset} {'is' if len(lacking) == 1 else 'are'} not set"
         elif caps.account and name not in connected:

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from actors import platforms
-from actors.runtime.oauth import OAuthClient
+from actors.runtime.oauth import OAuthClient, SignIn
 from actors.runtime.settings import Settings, SettingsInvalid
 from contracts.errors import Reject
 from deploy.doctor.check import Check, missing, ok, wrong
@@ -37,9 +37,12 @@ def check_credentials(settings: Settings) -> tuple[Check, ...]:
     """Look at the credentials of every platform that is posted to, and of every service."""
     found = []
     for name in platforms.names():
-        client = getattr(platforms.module(name), "OAUTH", None)
+        module = platforms.module(name)
+        client = getattr(module, "OAUTH", None)
         if isinstance(client, OAuthClient):
             found.append(_platform_credentials(settings, name, client))
+        elif isinstance(getattr(module, "SIGN_IN", None), SignIn):
+            found.append(ok(name, f"accounts are connected with a form at {settings.public_url}/connect/{name}"))
     found.append(_groq(settings))
     for service, fields in NOT_USED_YET.items():
         if any(getattr(settings, field) for field in fields):
@@ -50,16 +53,25 @@ def check_credentials(settings: Settings) -> tuple[Check, ...]:
 
 
 def _platform_credentials(settings: Settings, name: str, client: OAuthClient) -> Check:
+    uri = f"{settings.public_url}/oauth/{client.name}/callback"
+    if client.register_path is not None:
+        return ok(name, f"nothing to set: the server of each account is asked, with the redirect URI {uri}")
     fields = (client.client_id_setting, client.client_secret_setting)
-    if all(getattr(settings, field) for field in fields):
-        return ok(name, "OAuth client is set")
+    if all(settings.option(field) for field in fields):
+        return ok(name, f"OAuth client is set; its redirect URI must be {uri}")
     names = " and ".join(field.upper() for field in fields)
     return missing(
         name,
-        f"{names} are not set: no account can be connected, so nothing can be posted or measured there",
-        f"make an OAuth client with the redirect URI {settings.public_url}/oauth/{client.name}/callback, and set both",
+        f"{names} are not set: no account can be connected, so nothing can be {_done_with(name)} there",
+        f"make an OAuth client with the redirect URI {uri}, and set both",
         stops_work=settings.destination == name,
     )
+
+
+def _done_with(name: str) -> str:
+    caps = platforms.module(name).CAPS
+    words = [word for word, able in (("posted", caps.publish), ("measured", caps.measure)) if able]
+    return " or ".join(words) or "read in an account's name"
 
 
 def _groq(settings: Settings) -> Check:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from actors import platforms
+from actors.runtime.oauth import OAuthClient
 from actors.runtime.settings import Settings, unread_names
+from actors.tracker.revenue import shopify
 from deploy.doctor.check import Check, missing, ok, wrong
 from deploy.platform_table import row_of
 
@@ -32,6 +34,10 @@ def _discovery(name: str, settings: Settings) -> Check:
 def check_names() -> tuple[Check, ...]:
     """Name what is written in .env and that nothing reads: most often a typing error."""
     declared = {need.setting for name in platforms.names() for need in platforms.needs_of(name)}
+    declared |= {need.setting for need in shopify.NEEDS}
+    modules = [platforms.module(name) for name in platforms.names()]
+    clients = [client for one in modules if isinstance(client := getattr(one, "OAUTH", None), OAuthClient)]
+    declared |= {setting for client in clients for setting in (client.client_id_setting, client.client_secret_setting)}
     return tuple(
         wrong(name, "is set in .env, and nothing reads it", f"did you mean {close}?" if close else "remove that line")
         for name, close in unread_names(declared)

@@ -14,7 +14,7 @@ from actors.platforms import youtube
 from actors.runtime.db import Database
 from actors.tracker.experiments import begin, run
 from actors.tracker.experiments.begin import Kind
-from actors.tracker.experiments.design import SETTLES_S, Experiment
+from actors.tracker.experiments.design import SETTLES_S, Experiment, variant_of
 from actors.tracker.experiments.run import run_experiments
 from contracts.errors import Reject
 from contracts.events import Destination, PostRequested
@@ -255,7 +255,7 @@ async def test_the_better_title_stays(channel: Channel, tmp_path: Path) -> None:
     """The post must end with the winner, and the experiment must not go on changing it."""
     one, _ = await swapped(channel, tmp_path)
     for number in range(one.planned * 2):
-        variant = run.variant_of(one.seed, number)
+        variant = variant_of(one.seed, number)
         views = round(10_000 * (1.5 if variant == "A" else 1.0) * (1.05 if number % 4 < 2 else 0.95))
         begins = channel.clock.now()
         await channel.db.execute(

@@ -22,6 +22,7 @@ from aiohttp import web
 from nats.aio.client import Client
 from yarl import URL
 
+from actors.platforms import youtube
 from actors.runtime import telemetry
 from actors.runtime.app import Bus, connect, open_services
 from actors.runtime.db import Database
@@ -37,10 +38,7 @@ from gateway.app import create_app
 from gateway.connect import COOKIE
 
 DEADLINE_S = 15.0
-SCOPES = {
-    "https://www.googleapis.com/auth/youtube.upload",
-    "https://www.googleapis.com/auth/youtube.readonly",
-}
+SCOPES = set(youtube.OAUTH.scopes)
 
 
 @dataclass(frozen=True)
