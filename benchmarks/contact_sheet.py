@@ -25,8 +25,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
-from actors.editor.probe import probe_file
 from actors.renderer.render import render_file
+from actors.runtime.probe import probe_file
 from contracts.errors import EttamettaError
 from contracts.ids import ObjectKey
 from contracts.media import Rational

@@ -80,9 +80,9 @@ def examine(path: Path) -> tuple[str, str]:
 
     Decoding is at the start, in the middle and beyond the end, as chunks of a plan would.
     """
-    from actors.editor.probe import ProbeRequest, probe
     from actors.renderer.source.video import ClipReader, first_frame_us
     from actors.runtime.damage import Tally, refuse_damage
+    from actors.runtime.probe import ProbeRequest, probe
     from contracts.errors import Reject
 
     probed = decoded = ""
@@ -118,8 +118,6 @@ def misbehave(path: Path) -> tuple[str, str]:
 
 
 def _judge(seconds: int, by: Callable[[Path], tuple[str, str]]) -> None:
-    import actors.editor.probe
-    import actors.renderer.source.video  # noqa: F401  # warmed up before the forks
 
     for line in sys.stdin:
         path = Path(line.rstrip("\n"))

@@ -18,7 +18,6 @@ from actors.editor.acquire import Acquired, acquire_candidate, acquire_url, file
 from actors.editor.captions import Captioned, captions_for, transcript_of, voice_rights
 from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, make_plan, preset_named
-from actors.editor.probe import probe_file
 from actors.editor.rights import known_rights, proven, require, require_none_stricter, settled
 from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
 from actors.editor.transcribe import transcribe
@@ -28,6 +27,7 @@ from actors.runtime import slots
 from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.objects import content_key
+from actors.runtime.probe import probe_file
 from actors.runtime.work import Services, Work
 from contracts.changes import rights_of
 from contracts.errors import Reject

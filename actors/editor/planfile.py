@@ -14,11 +14,11 @@ from actors.editor.acquire import file_sha256
 from actors.editor.captions import Captioned, captions_for, voice_rights
 from actors.editor.groq_api import GroqApi, Unanswered
 from actors.editor.planning import Voice, for_still, make_plan, preset_named, style_named
-from actors.editor.probe import probe_file
 from actors.editor.still import is_still, probe_still
 from actors.editor.transcribe import transcribe
 from actors.runtime.clock import Clock
 from actors.runtime.log import get_logger
+from actors.runtime.probe import probe_file
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from contracts.ids import ObjectKey

@@ -122,6 +122,11 @@ ABSENT_ALWAYS: Final = dict.fromkeys(
 )
 
 
+def uploads_per_day(settings: Settings) -> int:
+    """Return how many uploads a day Google grants the project, for all of its accounts together."""
+    return settings.youtube_uploads_per_day
+
+
 def parse_post(video: Any, *, watch_url: str = WATCH_URL) -> RemotePost:
     """Read a video resource. Raises: Retry if it has no id."""
     video_id = video.get("id") if isinstance(video, dict) else None

@@ -8,14 +8,14 @@ from typing import Final
 import msgspec
 
 from actors.publisher.caption import make_caption
+from actors.runtime.links import marker_of
 from contracts.events import PostRequested, RenderCompleted
-from contracts.ids import PostId, post_id
+from contracts.ids import post_id
 from contracts.platform import Draft, Limits
 from contracts.rights import attribution_text
 
-__all__ = ["as_request", "make_draft", "marker_of", "privacy_note"]
+__all__ = ["as_request", "fresh", "make_draft", "privacy_note"]
 
-MARKER_HEX_DIGITS: Final = 16
 TAG_OVERHEAD_CHARS: Final = 3
 """A comma and two quotation marks: the most that any platform counts for a tag beside its own characters."""
 
@@ -40,10 +40,6 @@ def as_request(event: RenderCompleted | PostRequested) -> PostRequested | None:
         hashtags=event.hashtags,
         synthetic=event.synthetic,
     )
-
-
-def marker_of(post: PostId) -> str:
-    return "ett" + post.replace("-", "")[:MARKER_HEX_DIGITS]
 
 
 def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draft:

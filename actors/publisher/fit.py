@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from actors import platforms
 from actors.publisher.caption import length
 from actors.publisher.posts import Post, Posts, Q
 from actors.publisher.preflight import mended, preflight, probe_of_rendition
-from actors.runtime import isolate
 from actors.runtime.db import Record
+from actors.runtime.probe import probe_file
 from actors.runtime.work import Services, Work
 from contracts.errors import Reject
 from contracts.events import PostRequested, RenderRequested
@@ -23,16 +22,6 @@ from contracts.plan import Plan, plan_id
 from contracts.rights import attribution_text
 
 __all__ = ["fit"]
-
-PROBER: Final = "actors.editor.probe"
-DEADLINE_S: Final = 120.0
-MEMORY_BYTES: Final = 1 << 30
-
-
-class _File(Struct, frozen=True):
-    """What the prober is asked: a local path."""
-
-    path: str
 
 
 async def fit(work: Work[Any], services: Services, posts: Posts, request: PostRequested, post: Post) -> bool:
@@ -92,14 +81,6 @@ async def _probe(services: Services, post: Post, rendered: Record | None, sha256
     if known is not None:
         return msgspec.convert(known, Probe)
     async with services.objects.local(post.object_key) as file:
-        probe = await isolate.run_isolated(
-            PROBER,
-            _File(str(file)),
-            result=Probe,
-            deadline_s=DEADLINE_S,
-            memory_bytes=MEMORY_BYTES,
-            writes_bytes=0,
-            what="probing the file",
-        )
+        probe = await probe_file(file)
     await services.db.execute(Q["put_probe"], sha256, probe, services.clock.now())
     return probe

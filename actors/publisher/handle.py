@@ -15,6 +15,7 @@ from actors import platforms
 from actors.publisher.doubt import Doubt
 from actors.publisher.draft import as_request, make_draft, privacy_note
 from actors.publisher.dress import dressed, wants_dress
+from actors.publisher.earning import with_links
 from actors.publisher.fit import fit
 from actors.publisher.journal import SessionJournal
 from actors.publisher.permitted import known_rights, require
@@ -54,6 +55,7 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
     if size_bytes is None and known is None:
         raise _not_stored(request)
     request = replace(request, rights=await known_rights(request, services))
+    request = await with_links(request, name, services, limits=platform.LIMITS)
     async with work.lease(f"post:{name}") as lease:
         posts = Posts(services, lease, name)
         draft = make_draft(request, limits=platform.LIMITS, now=work.now)

@@ -150,3 +150,6 @@ select published_at from posts where post_id = $1;
 
 -- name: changed_at :val
 select updated_at from posts where post_id = $1 for update;
+
+-- name: niche_of :val  Null: it is not known, as of a file that a person posts
+select niche from items where item_id = $1;

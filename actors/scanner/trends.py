@@ -38,13 +38,14 @@ class KnownTopic(Topic, frozen=True, kw_only=True):
 
 async def trends_due(services: Services) -> None:
     """Ask every platform for its topics that is due. One broken platform does not stop the next."""
+    connected = {row["platform"] for row in await services.db.fetch(Q["connected_platforms"])}
     able = [
         name
         for name in platforms.names()
         if (caps := caps_of(name)) is not None
         and caps.trends
         and not caps.by_name_only
-        and not platforms.lacking(name, services.settings)
+        and ((caps.through_account and name in connected) or not platforms.lacking(name, services.settings))
     ]
     now = services.clock.now()
     await services.db.execute(Q["plan_trends"], able, now)

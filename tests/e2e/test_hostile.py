@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from actors.editor.probe import probe_file
+from actors.runtime.probe import probe_file
 from contracts.errors import Reject
 from tests.hostile_media import BOMBS, MEMORY_BYTES, TIME_S, Verdict, judged, mutants, seeds, write_bombs
 from tests.shared_media import malformed_files

@@ -19,8 +19,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from actors.editor.probe import probe_file
 from actors.renderer.render import render_file
+from actors.runtime.probe import probe_file
 from benchmarks.contact_sheet import plan_at, rendered, shown_by_ffmpeg
 from tests.shared_media import malformed_files, real_files
 from tests.world import World

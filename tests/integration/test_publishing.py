@@ -892,3 +892,20 @@ async def test_a_platform_that_takes_no_posts_is_named(channel: Channel) -> None
     request = await asked(channel, destination=Destination(platform="internet_archive"))
     assert await channel.settle(request) == "term"
     assert "cannot be posted to" in await channel.db.fetchval("select error from dead_letters")
+
+
+async def test_links_that_earn_are_disclosed_first(channel: Channel) -> None:
+    """A post with a link that earns and no word of it breaks the law, and earnings without a marker name no video."""
+    await channel.connect()
+    await channel.db.execute(
+        "insert into affiliate_links (code, url, title, disclosure, created_at)"
+        " values ('lamp', 'https://shop.invalid/lamp', 'The lamp', 'Ad: I earn from this link.', now())"
+    )
+    assert await channel.settle(await asked(channel, description="What lives there.")) == "ack"
+    video = await channel.video()
+    lines = video["description"].split("\n")
+    assert lines[0] == "Ad: I earn from this link."
+    assert "What lives there." in lines
+    row = await channel.post()
+    assert f"utm_content={row['draft']['marker']}" in video["description"]
+    assert row["draft"]["paid"] is True

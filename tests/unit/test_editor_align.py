@@ -16,8 +16,8 @@ import pytest
 from actors.editor.align import SAMPLE_RATE_HZ, AlignRequest, align, align_file, align_samples, place_unheard
 from actors.editor.cues import cues_from_words
 from actors.editor.narrate import narrate_script
-from actors.editor.probe import probe_file
 from actors.editor.pronounce import Speller, spoken_form, to_arpabet, tokens
+from actors.runtime.probe import probe_file
 from contracts.errors import Reject
 from contracts.plan import Word
 

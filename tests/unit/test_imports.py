@@ -120,7 +120,7 @@ def test_imports_go_one_way() -> None:
         ("actors.runtime.work", "from deploy.streams import apply"),
         ("actors.platforms.youtube", "from actors.publisher.draft import draft_of"),
         ("actors.platforms", "def build():\n    from gateway import web"),
-        ("actors.renderer.handle", "from actors.editor.probe import probe"),
+        ("actors.renderer.handle", "from actors.editor.acquire import acquire"),
         ("actors.renderer.handle", "if TYPE_CHECKING:\n    from actors.editor import probe"),
         ("actors.renderer.handle", "from actors import editor"),
         ("actors.renderer.handle", "from actors import runtime, editor"),

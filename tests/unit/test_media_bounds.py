@@ -16,12 +16,12 @@ from av.audio.stream import AudioStream
 from click.testing import CliRunner
 from PIL import Image
 
-from actors.editor.probe import probe_file
 from actors.editor.sound import decode_speech
 from actors.editor.still import probe_still
 from actors.renderer.render import render_file
 from actors.renderer.sound.read import read
 from actors.renderer.source.media import Tally
+from actors.runtime.probe import probe_file
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from deploy.cli import main

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from actors.platforms.youtube import LIMITS, check_draft
-from actors.publisher.draft import as_request, make_draft, marker_of, privacy_note
+from actors.publisher.draft import as_request, make_draft, privacy_note
 from actors.publisher.posts import Account, Held, choose_account
+from actors.runtime.links import marker_of
 from contracts.errors import Reject
 from contracts.events import Destination, PostRequested, RenderCompleted
 from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, PlanId, post_id

@@ -83,7 +83,7 @@ class ProbeRequest(Struct, frozen=True):
 async def probe_file(path: Path) -> Probe:
     """Probe a local file in a child process. Raises: Reject, saying what is wrong with the file."""
     return await isolate.run_isolated(
-        "actors.editor.probe",
+        "actors.runtime.probe",
         ProbeRequest(str(path)),
         result=Probe,
         deadline_s=DEADLINE_S,

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from actors.editor.probe import MIN_SIDE_PX, ProbeRequest, probe, probe_file, refuse_by_head, shown_size, standard_rate
 from actors.runtime.damage import Tally, refuse_damage
+from actors.runtime.probe import MIN_SIDE_PX, ProbeRequest, probe, probe_file, refuse_by_head, shown_size, standard_rate
 from contracts.errors import Reject
 from contracts.media import Probe, Rational
 
