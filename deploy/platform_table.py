@@ -18,6 +18,12 @@ __all__ = ["Row", "main", "row_of", "rows", "table"]
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "platforms.md"
 BEGIN: Final = "<!-- platforms: begin; made by `just platforms` -->"
 END: Final = "<!-- platforms: end -->"
+_UNITS: Final = {
+    "characters": "characters",
+    "utf16": "UTF-16 units",
+    "graphemes": "characters as seen",
+    "x": "by X's weights",
+}
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -45,6 +51,8 @@ def row_of(name: str) -> Row:
     ]
     if caps.account:
         needs.append("a connected account")
+    elif caps.through_account:
+        needs.append("or instead a connected account")
     asked = "by itself"
     if caps.by_name_only:
         asked = "only when it is named"
@@ -70,7 +78,7 @@ def rows() -> tuple[Row, ...]:
 
 
 def table() -> str:
-    """Return the two tables of the page: what is read, and what is not possible."""
+    """Return the three tables of the page: what is read, what is not possible, and how posts are taken."""
     lines = [
         "| platform | finds | asked | needs | sees | costs | licence of what it finds |",
         "|---|---|---|---|---|---|---|",
@@ -82,7 +90,39 @@ def table() -> str:
     ]
     lines += ["", "| platform | what it does not give, and why |", "|---|---|"]
     lines += [_line(one.platform, one.cannot) for one in rows() if one.cannot]
+    lines += [
+        "",
+        "| platform | posting | who may see it | time | file | text | and |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(*_posting(name)) for name in platforms.names() if platforms.module(name).CAPS.publish]
     return "\n".join(lines) + "\n"
+
+
+def _posting(name: str) -> tuple[str, ...]:
+    """Return the cells of what posting to a platform needs, takes and tells."""
+    caps, limits = platforms.module(name).CAPS, platforms.module(name).LIMITS
+    longest = limits.max_duration_us and f"at most {limits.max_duration_us / 60e6:g} min"
+    largest = limits.max_bytes and f"{limits.max_bytes / 2**20:,.0f} MiB"
+    daily = limits.posts_per_day and f"{limits.posts_per_day} a day"
+    title = limits.title_chars and f"title {limits.title_chars}"
+    words = limits.caption and f"{limits.caption:,} {_UNITS[limits.unit]} in all"
+    body = limits.description_bytes and f"description {limits.description_bytes:,} bytes"
+    also = (
+        ("thumbnail or subtitles afterwards", caps.dresses),
+        ("words changed afterwards", caps.revises),
+        ("counts", caps.measure),
+        ("tells of removals", caps.looks),
+    )
+    return (
+        name,
+        caps.posting,
+        ", ".join(caps.hides),
+        "kept there" if caps.schedules else "kept here",
+        ", ".join(part for part in (longest, largest, daily) if part),
+        ", ".join(part for part in (title, body, words) if part),
+        ", ".join(word for word, can in also if can),
+    )
 
 
 def _line(*cells: str) -> str:
