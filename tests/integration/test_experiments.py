@@ -161,6 +161,11 @@ async def test_posts_that_cannot_be_compared_do_not_count(channel: Channel) -> N
     with pytest.raises(Reject, match="in a pair already"):
         async with channel.db.transaction() as conn:
             await begin.add_pair(conn, one.experiment_id, posts[0], posts[5])
+    known_one = await put_post(channel, "p9", account, "r9")
+    await measure_at(channel, known_one, 10)
+    with pytest.raises(Reject, match="is known already"):
+        async with channel.db.transaction() as conn:
+            await begin.add_pair(conn, one.experiment_id, known_one, await put_post(channel, "p8", account, "r8"))
 
 
 async def swapped(channel: Channel, folder: Path, *, kind: Kind = "title") -> tuple[Experiment, str]:
@@ -312,3 +317,19 @@ async def test_verdicts_are_plain_data(channel: Channel) -> None:
     await run_experiments(channel.services)
     found = await known(channel, one)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Experiment) == found
+
+
+async def test_a_broken_experiment_does_not_hold_up_the_next(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in one of them would stop all that come after it, at every tick."""
+    swap, _ = await swapped(channel, tmp_path)
+    pairs = await paired(channel, gain=0.5)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(run._Swap, "step", fail)
+    await run_experiments(channel.services)
+    assert (await known(channel, swap)).state == "running"
+    assert (await known(channel, pairs)).state == "concluded"

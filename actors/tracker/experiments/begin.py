@@ -176,12 +176,19 @@ async def add_pair(conn: Connection, experiment: str, a: PostId, b: PostId) -> i
     if a == b:
         raise Reject("a pair is two posts", mend="Name two")
     for post in (a, b):
-        found = await conn.fetchrow(Q["published_post"], post)
+        found = await conn.fetchrow(Q["published_post"], post, row["window_s"])
         if found is None or found["published_at"] is None:
             raise Reject(f"there is no published post {post}", mend="See `ettametta posts list`")
         if found["platform"] != row["platform"]:
             raise Reject(
                 f"post {post} is on {found['platform']}, not on {row['platform']}", mend="Compare like with like"
+            )
+        if row["account_id"] is not None and found["account_id"] != row["account_id"]:
+            raise Reject(f"post {post} is not of {row['account_id']}", mend="Compare posts of the experiment's account")
+        if found["counted"]:
+            raise Reject(
+                f"how post {post} did at that age is known already",
+                mend="Pair posts before that, so that nobody can choose",
             )
         if post in used:
             raise Reject(f"post {post} is in a pair already", mend="Every post counts once")

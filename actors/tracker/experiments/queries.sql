@@ -70,8 +70,10 @@ on conflict do nothing;
 select blueprint_id, kind, value, against, platform, account_id, effect, low, high, experiment_id, written_at
 from blueprints order by written_at desc, blueprint_id;
 
--- name: published_post :one
-select post_id, platform, account_id, published_at, state from posts where post_id = $1;
+-- name: published_post :one  With whether its result at the given age is known already
+select post_id, platform, account_id, published_at, state,
+       exists (select from measurements m where m.post_id = posts.post_id and m.age_s >= $2) as counted
+from posts where post_id = $1;
 
 -- name: pairs :many
 select number, post_a, post_b, ratio, void from experiment_pairs where experiment_id = $1 order by number;

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from actors import platforms
-from actors.runtime.db import Connection, into, load_queries
+from actors.runtime.db import Connection, into, is_unavailable, load_queries
 from actors.runtime.log import get_logger
 from actors.runtime.work import Services
 from actors.tracker.experiments.design import (
@@ -28,7 +28,7 @@ from actors.tracker.experiments.design import (
     variant_of,
 )
 from actors.tracker.experiments.sequential import PILOT_PAIRS, Verdict, judge, replanned
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Unconfirmed
 from contracts.events import ExperimentConcluded
 from contracts.ids import AccountId, CorrelationId, ObjectKey, PostId, derived
 from contracts.platform import Draft, Dresses, Measures, RemotePost, Revises
@@ -62,6 +62,12 @@ async def run_experiments(services: Services) -> None:
                 Q["end_experiment"], experiment.experiment_id, "stopped", None, str(error), services.clock.now()
             )
             log.warning("experiment.stopped", because=str(error))
+        except Unconfirmed as unclear:
+            log.warning("experiment.waits", because=unclear.what)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("experiment.failed")
 
 
 async def _step(services: Services, experiment: Experiment) -> None:
