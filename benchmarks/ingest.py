@@ -13,7 +13,7 @@ naive   row by row in Python: look for the same title and length, upsert the ite
 unnest, copy   the items alone, both ways of handing over a batch
 read    the freshest 100,000 items with their last observations as arrays, median of 5
 
-A rate is observations by wall time; CPU is that of this process and of the server's processes together.
+A rate is observations by wall time; CPU is that of this process, of the one that prepares and of the server's together.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ import json
 import os
 import platform
 import random
+import resource
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -111,7 +112,8 @@ class Meter:
         self.samples: list[tuple[float, float]] = []
 
     def cpu_s(self) -> float:
-        total = sum(self._me.cpu_times()[:2])
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)  # the process that prepares ends with its file
+        total = sum(self._me.cpu_times()[:2]) + ended.ru_utime + ended.ru_stime
         for process in (self._server, *self._server.children(recursive=True)):
             try:
                 times = process.cpu_times()
@@ -128,7 +130,12 @@ class Meter:
                     server += process.memory_full_info().pss
                 except psutil.Error:
                     continue
-            self.samples.append((self._me.memory_info().rss / 1e6, server / 1e6))
+            mine = self._me.memory_info().rss
+            for process in self._me.children(recursive=True):
+                with suppress(psutil.Error):
+                    if process not in self._server.parents() and process.name().startswith("python"):
+                        mine += process.memory_info().rss
+            self.samples.append((mine / 1e6, server / 1e6))
             await asyncio.sleep(0.5)
 
     def memory(self) -> str:
@@ -137,7 +144,7 @@ class Meter:
         first = [max(column) for column in zip(*self.samples[:third], strict=True)]
         last = [max(column) for column in zip(*self.samples[-third:], strict=True)]
         return (
-            f"peak RSS of the process {first[0]:.0f} MB in the first third, {last[0]:.0f} MB in the last;"
+            f"peak RSS of both our processes {first[0]:.0f} MB in the first third, {last[0]:.0f} MB in the last;"
             f" PSS of the server {first[1]:.0f} and {last[1]:.0f} MB"
         )
 
@@ -198,7 +205,8 @@ async def one_by_one(db: Database, some: list[bytes]) -> None:
 def columns(batch: Batch) -> list[list[Any]]:
     nothing = [None] * len(batch)
     empty = [""] * len(batch)
-    return [[each.mark.item_id for each in batch], empty, empty, nothing, [each.body for each in batch], nothing]
+    bodies = [each.candidate.decode() for each in batch]
+    return [[each.mark.item_id for each in batch], empty, empty, nothing, bodies, nothing]
 
 
 async def by_unnest(db: Database, batch: Batch) -> None:

@@ -8,6 +8,7 @@ rejected holds nothing up: the choice is then made among those that came, and sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ from actors.runtime.db import into, load_queries
 from actors.runtime.killpoint import reach
 from actors.runtime.ledger import Tx
 from actors.runtime.settings import Settings
+from actors.runtime.together import commit_together
 from actors.runtime.work import Services, Work
 from contracts.errors import Reject, Snooze
 from contracts.events import CandidateFound, CandidateSelected, Destination, Event, Reason, ScanCompleted
@@ -34,7 +36,7 @@ from contracts.ids import ItemId
 from contracts.platform import Candidate
 from contracts.rights import RightsRecord, outlet_of
 
-__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOST_WAITS", "record", "settle"]
+__all__ = ["FIRST_WAIT_S", "LONGEST_WAIT_S", "MOST_WAITS", "check_found", "record_many", "settle"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
@@ -68,36 +70,55 @@ class Row(Struct, frozen=True, kw_only=True):
     others: tuple[Other, ...]
 
 
-async def record(work: Work[CandidateFound], services: Services) -> None:
-    """Store a candidate, its counts and its score. Raises: Reject if no database could hold it."""
+def check_found(work: Work[CandidateFound]) -> None:
+    """Raises: Reject if no database could hold the candidate."""
     event, seen = work.event, work.event.candidate
     try:
         check(seen)
         check_names(seen, niche=event.niche, correlation_id=event.correlation_id)
     except ValueError as error:
         raise Reject(f"this candidate cannot be stored: {error}", mend="correct it where it was found") from error
-    async with work.commit() as tx:
-        earlier = [into(Observation, row) for row in await tx.conn.fetch(Q["history"], seen.item_id)]
-        scored = score(
-            seen,
-            niche=event.niche,
-            earlier=earlier,
-            uses=uses_for(monetised=services.settings.monetised),
-            context=await context_of(tx.conn, seen, event.niche),
-            model=await in_use(tx.conn),
-        )
-        sighting = Seen(
-            candidate=seen,
-            counts=(counts_of(seen),),
-            niche=event.niche,
-            correlation_id=event.correlation_id,
-            score=scored.score,
-            reasons=scored.reasons,
-        )
-        await ingest(tx.conn, [sighting])
-        await tx.conn.execute(
-            Q["record_sighting"], _scan_of(event), seen.item_id, scored.score, scored.reasons, event.destination
-        )
+
+
+async def record_many(works: Sequence[Work[CandidateFound]], services: Services) -> None:
+    """Store candidates, their counts and their scores in one transaction.
+
+    They are scored by what was stored before them, as those are that several replicas store at once; what the group
+    itself observed of one candidate counts for its later sightings.
+    """
+    uses = uses_for(monetised=services.settings.monetised)
+    async with commit_together(works) as found:
+        if not found:
+            return
+        conn = found[0][1].conn
+        model = await in_use(conn)
+        before: dict[ItemId, list[Observation]] = {}
+        sightings, rows = [], []
+        for work, _ in found:
+            event, seen = work.event, work.event.candidate
+            if seen.item_id not in before:
+                before[seen.item_id] = [into(Observation, row) for row in await conn.fetch(Q["history"], seen.item_id)]
+            scored = score(
+                seen,
+                niche=event.niche,
+                earlier=before[seen.item_id],
+                uses=uses,
+                context=await context_of(conn, seen, event.niche),
+                model=model,
+            )
+            before[seen.item_id].append(Observation(observed_at=seen.observed_at, views=seen.metrics.views))
+            sighting = Seen(
+                candidate=seen,
+                counts=(counts_of(seen),),
+                niche=event.niche,
+                correlation_id=event.correlation_id,
+                score=scored.score,
+                reasons=scored.reasons,
+            )
+            sightings.append(sighting)
+            rows.append((_scan_of(event), seen.item_id, scored.score, scored.reasons, event.destination))
+        await ingest(conn, sightings)
+        await conn.executemany(Q["record_sighting"], rows)
 
 
 async def settle(work: Work[ScanCompleted], services: Services) -> None:

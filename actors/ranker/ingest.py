@@ -7,17 +7,30 @@ make them wait for each other. Alone, new rows are copied straight in; only what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import asyncpg
 import msgspec
 from msgspec import Struct
 
 from actors.ranker.identity import Mark, Verdict, length_tolerance_us, mark_of, number_of, same_work
-from actors.ranker.recent import RECENT, Counts, newest, pack
+from actors.ranker.recent import (
+    COUNT_COLUMNS,
+    PACKED_BYTES,
+    RECENT,
+    Counts,
+    copied,
+    listed,
+    merged,
+    newest,
+    pack,
+    recents,
+)
+from actors.ranker.stored import stored
 from actors.runtime.db import Connection, Record, load_queries
 from contracts.events import Reason
 from contracts.ids import CorrelationId, ItemId
@@ -27,6 +40,7 @@ from contracts.rights import RightsRecord
 __all__ = [
     "Batch",
     "Counts",
+    "Entry",
     "Ingested",
     "Seen",
     "adopt",
@@ -44,9 +58,11 @@ Q: Final = load_queries(Path(__file__).with_name("ingest.sql"))
 MOST_NAMESAKES: Final = 8
 """Items of one title and length that a new one is compared with: works that share so much are a series."""
 
+FEWEST_COPIED: Final = 100
+"""Fewer new items are not worth the statements that a COPY takes around it."""
 _YOUNGEST: Final = 2**63 - 1
 """Stands for the number of an item that is not stored yet."""
-_NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 _IMPORT: Final = "import"
 
 
@@ -78,15 +94,29 @@ class Ingested(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, kw_only=True, gc=False):
-    """One item of a batch: its newest sighting, all its observations, and what the database says of it."""
+    """One item of a batch: its newest sighting, all its observations, and what the database says of it.
 
-    seen: Seen
+    keys: the item's id, its address where that is another, and the work that it links to; numbers: of those, in that
+    order; candidate, rights, reasons: JSON; counts: by `pack`; recent: as `marks` holds it.
+    """
+
     mark: Mark
-    body: str
-    counts: dict[datetime, Counts]
+    title: str
+    url: str
+    niche: str
+    correlation_id: CorrelationId
+    score: float | None
+    candidate: bytes
+    rights: bytes
+    reasons: bytes | None
+    counts: bytes
+    observations: int
+    seen_at: datetime | None
     title_key: int | None
     creator_key: int | None
     link: str | None
+    keys: tuple[str, ...]
+    numbers: tuple[int | None, ...]
     item_no: int = 0
     work_id: int | None = None
     was_known: bool = False
@@ -111,32 +141,56 @@ async def ingest(conn: Connection, batch: Iterable[Seen]) -> Ingested:
 
 def prepare(batch: Iterable[Seen]) -> Batch:
     """Do all that needs no database. May run in a thread."""
-    entries: dict[ItemId, Entry] = {}
+    newest_of: dict[ItemId, Seen] = {}
+    several: dict[ItemId, dict[datetime, Counts]] = {}
     for one in batch:
         item_id = one.candidate.item_id
-        counts = {each.at: each for each in one.counts}
-        earlier = entries.get(item_id)
-        if earlier is None or earlier.seen.candidate.observed_at <= one.candidate.observed_at:
-            if earlier is not None:
-                counts = earlier.counts | counts
-            entries[item_id] = _entry(one, counts)
+        earlier = newest_of.setdefault(item_id, one)
+        if earlier is one:
+            continue
+        counts = several.setdefault(item_id, {each.at: each for each in earlier.counts})
+        more = {each.at: each for each in one.counts}
+        if earlier.candidate.observed_at <= one.candidate.observed_at:
+            newest_of[item_id] = one
+            several[item_id] = counts | more
         else:
-            earlier.counts = counts | earlier.counts
-    return [entries[item_id] for item_id in sorted(entries)]
+            several[item_id] = more | counts
+    return [
+        _entry(newest_of[item_id], several[item_id].values() if item_id in several else newest_of[item_id].counts)
+        for item_id in sorted(newest_of)
+    ]
 
 
-def _entry(one: Seen, counts: dict[datetime, Counts]) -> Entry:
-    mark = mark_of(one.candidate, picture=one.picture)
-    body = msgspec.json.encode(one.candidate).decode()
+def _entry(one: Seen, counts: Iterable[Counts]) -> Entry:
+    candidate = stored(one.candidate)
+    mark = mark_of(candidate, picture=one.picture)
+    packed = pack(counts)
+    keys = mark.own if mark.link is None else (*mark.own, mark.link)
     return Entry(
-        seen=one,
         mark=mark,
-        body=_NUL.sub(r"\1", body) if "\\u0000" in body else body,
-        counts=counts,
+        title=candidate.title.replace("\0", ""),
+        url=candidate.url.replace("\0", ""),
+        niche=one.niche,
+        correlation_id=one.correlation_id,
+        score=one.score,
+        candidate=_json(candidate),
+        rights=_json(candidate.rights),
+        reasons=None if one.reasons is None else _json(one.reasons),
+        counts=packed,
+        observations=len(packed) // PACKED_BYTES,
+        seen_at=newest(packed),
         title_key=number_of(mark.title),
         creator_key=number_of(mark.creator),
         link=mark.link,
+        keys=keys,
+        numbers=tuple([number_of(key) for key in keys]),
     )
+
+
+def _json(value: object) -> bytes:
+    """Return JSON without NUL, which PostgreSQL refuses."""
+    text = msgspec.json.encode(value)
+    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
 
 
 async def lock_works(conn: Connection) -> None:
@@ -169,7 +223,7 @@ async def store(conn: Connection, batch: Batch) -> Ingested:
         new_works=founded,
         joined=len(fresh) - founded,
         merged_works=len(lost),
-        observations=sum(len(entry.counts) for entry in batch),
+        observations=sum(entry.observations for entry in batch),
     )
 
 
@@ -194,7 +248,7 @@ async def rejoin(conn: Connection, batch: Batch) -> int:
 async def work_of(conn: Connection, candidate: Candidate) -> int | None:
     """Return the work that a candidate belongs to, or would be put to if it was stored now; None: one of its own."""
     (entry,) = prepare([Seen(candidate=candidate, counts=())])
-    works = await _look_up(conn, {entry.mark.item_id: entry}, _keys(entry))
+    works = await _look_up(conn, {entry.mark.item_id: entry}, entry.keys)
     if entry.work_id is None:
         joins, entry.item_no = _Joins(), entry.item_no or _YOUNGEST
         await _join_by_key(conn, [entry], works, joins)
@@ -207,22 +261,69 @@ async def work_of(conn: Connection, candidate: Candidate) -> int | None:
 async def _put_items(conn: Connection, batch: Batch) -> dict[str, int | None]:
     """Store the items; return the works of those and of all items that they name, None where there is none yet."""
     by_id: dict[str, Entry] = {entry.mark.item_id: entry for entry in batch}
-    works = await _look_up(conn, by_id, [*by_id, *{key for entry in batch for key in _keys(entry)[1:]} - by_id.keys()])
-    put = await conn.fetch(
-        Q["put_items"],
-        list(by_id),
-        [entry.seen.correlation_id for entry in batch],
-        [entry.seen.niche for entry in batch],
-        [entry.seen.score for entry in batch],
-        [entry.body for entry in batch],
-        [None if entry.seen.reasons is None else msgspec.json.encode(entry.seen.reasons).decode() for entry in batch],
-    )
-    for row in put:
-        by_id[row["item_id"]].item_no = row["item_no"]
-    # Between the two statements another stage may have decided on an item that was not there before.
+    named = {key for entry in batch if len(entry.keys) > 1 for key in entry.keys[1:]}
+    works = await _look_up(conn, by_id, [*by_id, *(named - by_id.keys())])
+    new = [entry for entry in batch if not entry.was_known]
+    if len(new) >= FEWEST_COPIED and await _copy_items(conn, new):
+        await _upsert_items(conn, [entry for entry in batch if entry.was_known])
+    else:
+        await _upsert_items(conn, batch)
+    # After the lookup another stage may have decided on an item that was not there before.
     if missed := [item_id for item_id, entry in by_id.items() if not entry.item_no]:
         await _look_up(conn, by_id, missed)
     return works
+
+
+async def _copy_items(conn: Connection, new: Sequence[Entry]) -> bool:
+    """Store items that were not there; return whether they still were not, else nothing is done."""
+    numbers = await conn.fetchval(Q["take_numbers"], len(new))
+    rows = [
+        (
+            number,
+            entry.mark.item_id,
+            entry.correlation_id,
+            "scan",
+            entry.mark.platform,
+            entry.title,
+            entry.url,
+            entry.niche,
+            msgspec.Raw(entry.candidate),
+            msgspec.Raw(entry.rights),
+            entry.score,
+            None if entry.reasons is None else msgspec.Raw(entry.reasons),
+            "found",
+        )
+        for number, entry in zip(numbers, new, strict=True)
+    ]
+    columns = (
+        *("item_no", "item_id", "correlation_id", "origin", "platform", "title", "url", "niche"),
+        *("candidate", "rights", "score", "reasons", "decision"),
+    )
+    try:
+        async with conn.transaction():
+            await conn.copy_records_to_table("items", records=rows, columns=columns)
+    except asyncpg.UniqueViolationError:
+        return False
+    for number, entry in zip(numbers, new, strict=True):
+        entry.item_no = number
+    return True
+
+
+async def _upsert_items(conn: Connection, entries: Sequence[Entry]) -> None:
+    if not entries:
+        return
+    by_id = {entry.mark.item_id: entry for entry in entries}
+    rows = await conn.fetch(
+        Q["put_items"],
+        list(by_id),
+        [entry.correlation_id for entry in entries],
+        [entry.niche for entry in entries],
+        [entry.score for entry in entries],
+        [entry.candidate.decode() for entry in entries],
+        [None if entry.reasons is None else entry.reasons.decode() for entry in entries],
+    )
+    for row in rows:
+        by_id[row["item_id"]].item_no = row["item_no"]
 
 
 async def _look_up(conn: Connection, by_id: dict[str, Entry], item_ids: Sequence[str]) -> dict[str, int | None]:
@@ -234,13 +335,8 @@ async def _look_up(conn: Connection, by_id: dict[str, Entry], item_ids: Sequence
             entry.recent = row["recent"] or b""
             # An item that links elsewhere later on must not pull that work to the first one.
             if row["link"] is not None:
-                entry.link = None
+                entry.link, entry.keys = None, entry.mark.own
     return works
-
-
-def _keys(entry: Entry) -> tuple[str, ...]:
-    """Return the item's id, its address where that is another, and the work that it links to."""
-    return entry.mark.own if entry.link is None else (*entry.mark.own, entry.link)
 
 
 class _Joins:
@@ -291,7 +387,12 @@ async def _join_by_key(
     conn: Connection, entries: Sequence[Entry], works: dict[str, int | None], joins: _Joins
 ) -> set[str]:
     """Join what shares an id or address; return those of them that lead to a work already."""
-    asked = {key: number for entry in entries for key in _keys(entry) if (number := number_of(key)) is not None}
+    asked = {
+        key: number
+        for entry in entries
+        for key, number in zip(entry.keys, entry.numbers, strict=False)
+        if number is not None
+    }
     by_number = {row["key"]: row["work_id"] for row in await conn.fetch(Q["keys"], list(asked.values()))}
     held: dict[str, int] = {key: work for key, work in works.items() if work is not None}
     for key, number in asked.items() if by_number else ():
@@ -300,7 +401,7 @@ async def _join_by_key(
     known = set(held)
     for entry in entries:
         node = _node(entry)
-        for at, key in enumerate(_keys(entry)):
+        for at, key in enumerate(entry.keys):
             if joins.join(held.setdefault(key, node), node):
                 entry.because = f"it {'is' if at < len(entry.mark.own) else 'links to'} {key}"
     return known
@@ -379,16 +480,18 @@ def _stored(row: Record, like: Mark) -> Mark:
 
 async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
     """Store the marks of items that have none, with what was observed of them before there were marks."""
+    for entry, recent in zip(fresh, recents([entry.counts for entry in fresh]), strict=True):
+        entry.recent = recent
     if known := {entry.item_no: entry for entry in fresh if entry.was_known}:
         earlier: dict[int, list[Counts]] = {}
         for row in await conn.fetch(Q["last_counts"], list(known), RECENT):
             at, views, likes, comments, shares = row[1:]
             one = Counts(at=at, views=views, likes=likes, comments=comments, shares=shares)
             earlier.setdefault(row[0], []).append(one)
-        for item_no, counts in earlier.items():
-            known[item_no].recent = pack(counts)
-    for entry in fresh:
-        entry.recent = pack(entry.counts.values(), entry.recent)
+        for item_no, before in zip(earlier, recents([pack(counts) for counts in earlier.values()]), strict=True):
+            entry = known[item_no]
+            entry.recent = merged(before, entry.recent)
+            entry.seen_at = newest(entry.recent)
     rows = [
         (
             entry.item_no,
@@ -396,13 +499,13 @@ async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:
             entry.work_id,
             entry.mark.platform,
             entry.mark.published_at,
-            newest(entry.recent),
+            entry.seen_at,
             entry.mark.duration_us,
             entry.title_key,
             entry.creator_key,
             entry.mark.language,
             entry.mark.picture,
-            number_of(entry.link or ""),
+            None if entry.link is None else entry.numbers[-1],
             entry.because,
             entry.recent,
         )
@@ -420,35 +523,38 @@ async def _put_keys(conn: Connection, entries: Sequence[Entry], known: set[str])
     """Store what leads to these works beside the ids of items, which lead there by themselves."""
     ids = {entry.mark.item_id for entry in entries}
     keys = {
-        number_of(key): entry.item_no
+        number: entry.item_no
         for entry in entries
-        for key in _keys(entry)[1:]
-        if key not in known and key not in ids
+        if len(entry.keys) > 1
+        for key, number in zip(entry.keys[1:], entry.numbers[1:], strict=False)
+        if number is not None and key not in known and key not in ids
     }
     if keys:
         await conn.copy_records_to_table("work_keys", records=sorted(keys.items()), columns=("key", "item_no"))
 
 
 async def _put_counts(conn: Connection, batch: Batch) -> None:
-    rows: dict[bool, list[tuple[object, ...]]] = {True: [], False: []}
-    for entry in sorted(batch, key=attrgetter("item_no")):
-        to = rows[entry.was_known]
-        for at in sorted(entry.counts):
-            of = entry.counts[at]
-            to.append((entry.item_no, at, of.views, of.likes, of.comments, of.shares))
-    columns = ("item_no", "observed_at", "views", "likes", "comments", "shares")
-    if rows[False]:
-        await conn.copy_records_to_table("counts", records=rows[False], columns=columns)
-    if rows[True]:
-        await conn.execute(Q["put_counts"], *(list(column) for column in zip(*rows[True], strict=True)))
-        packed = [(entry, pack(entry.counts.values(), entry.recent)) for entry in batch if entry.was_known]
-        touched = [(entry, recent) for entry, recent in packed if recent != entry.recent]
-        await conn.execute(
-            Q["touch_marks"],
-            [entry.item_no for entry, _ in touched],
-            [newest(recent) for _, recent in touched],
-            [recent for _, recent in touched],
-        )
+    in_order = sorted(batch, key=attrgetter("item_no"))
+    if new := [(entry.item_no, entry.counts) for entry in in_order if not entry.was_known]:
+        await conn.copy_to_table("counts", source=_chunks(copied(new)), columns=COUNT_COLUMNS, format="binary")
+    known = [entry for entry in in_order if entry.was_known and entry.counts]
+    if not known:
+        return
+    await conn.execute(Q["put_counts"], *listed([(entry.item_no, entry.counts) for entry in known]))
+    told = zip(known, recents([entry.counts for entry in known]), strict=True)
+    after = [(entry, merged(entry.recent, recent)) for entry, recent in told]
+    touched = [(entry, recent) for entry, recent in after if recent != entry.recent]
+    await conn.execute(
+        Q["touch_marks"],
+        [entry.item_no for entry, _ in touched],
+        [newest(recent) for _, recent in touched],
+        [recent for _, recent in touched],
+    )
+
+
+async def _chunks(rows: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for chunk in rows:
+        yield chunk
 
 
 async def adopt(conn: Connection, *, now: datetime) -> None:

@@ -7,6 +7,10 @@ select i.item_id, i.item_no, m.work_id, m.link, m.recent
 from items i left join marks m using (item_no)
 where i.item_id = any($1::text[]);
 
+-- name: take_numbers :val
+-- As many numbers for new items, ascending; whoever takes some at the same time gets others.
+select array_agg(nextval(pg_get_serial_sequence('items', 'item_no'))) from generate_series(1, $1::int);
+
 -- name: put_items :many
 -- A decision that stands keeps what was known when it was made. What a scan scored stands above what a file tells of
 -- it; among equals the newest observation counts.

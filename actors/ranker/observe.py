@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import gc
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
 from itertools import islice
+from multiprocessing import get_context
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from actors.ranker.ingest import Batch, Ingested, Seen, counts_of, prepare, store
+from actors.ranker.ingest import Entry, Ingested, Seen, counts_of, prepare, store
 from actors.ranker.lines import Line, check_names, moment, numbered, parse_line
 from actors.ranker.recent import Counts
+from actors.ranker.stored import StoredCandidate, StoredMetrics, StoredRights
 from actors.runtime.db import Database
+from actors.runtime.isolate import die_with_parent
 from contracts.events import CandidateFound
 from contracts.ids import CorrelationId, ItemId
-from contracts.platform import Candidate, Metrics
-from contracts.rights import LICENCES, RightsRecord, parse_licence
+from contracts.platform import Candidate
+from contracts.rights import LICENCES, parse_licence
 
 __all__ = ["BATCH", "BadLine", "Observed", "observe", "read_line"]
 
 BATCH: Final = 20_000
 """Candidates in one transaction."""
 BAD_SHOWN: Final = 100
+_TOGETHER: Final = 1_000
+"""Entries that are encoded in one piece."""
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final = msgspec.msgpack.Decoder(list[Entry])
 
 
 class BadLine(Struct, frozen=True):
@@ -91,7 +102,7 @@ def _seen(line: Line) -> Seen:
     title, url = line.title or "", line.url or _PAGES.get(platform, "").format(platform_id)
     known = None if line.licence is None else parse_licence(line.licence)
     return Seen(
-        candidate=Candidate(
+        candidate=StoredCandidate(
             item_id=ItemId(f"{platform}:{platform_id}"),
             platform=platform,
             platform_id=platform_id,
@@ -103,7 +114,7 @@ def _seen(line: Line) -> Seen:
             published_at=published_at,
             duration_us=None if line.duration_s is None else round(line.duration_s * 1e6),
             language=line.language or None,
-            metrics=Metrics(
+            metrics=StoredMetrics(
                 views=last.views,
                 likes=last.likes,
                 comments=last.comments,
@@ -115,7 +126,7 @@ def _seen(line: Line) -> Seen:
                 },
             ),
             observed_at=last.at,
-            rights=RightsRecord(
+            rights=StoredRights(
                 licence=known if known in LICENCES else "unknown",
                 title=title,
                 author=line.channel or None,
@@ -139,39 +150,77 @@ def _count(given: float | None) -> int | None:
     return None if given is None else round(given)
 
 
+class Part(Struct):
+    """What came of some lines. batches: entries in turn, as `_DECODER` reads them."""
+
+    lines: int
+    bad_lines: int
+    bad: list[BadLine]
+    batches: list[bytes]
+
+
 async def observe(db: Database, lines: Iterable[bytes], *, batch: int = BATCH) -> Observed:
     """Store every line that can be read; a batch that is stored stays, whatever comes after it.
 
-    The next batch is read and prepared in a thread while the database works on the one before.
+    The next batch is read and prepared in a process of its own while the database works on the one before; a file of
+    no more than one batch needs none.
     Raises: errors of the database. Running again on the same file changes nothing.
     """
     observed = Observed(bad=[])
     ahead = numbered(lines)
-    ready = await asyncio.to_thread(_next, ahead, batch, observed)
-    while ready is not None:
-        following = asyncio.create_task(asyncio.to_thread(_next, ahead, batch, observed))
-        try:
-            async with db.transaction() as conn:
-                observed.stored += await store(conn, ready)
-        finally:
+    taken = await asyncio.to_thread(_take, ahead, batch)
+    if len(taken) < batch:
+        await _store(db, prepare_lines(taken), observed)
+        return observed
+    worker = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+    try:
+        loop = asyncio.get_running_loop()
+        following = loop.run_in_executor(worker, prepare_lines, taken)
+        while taken:
             ready = await following
+            if taken := await asyncio.to_thread(_take, ahead, batch):
+                following = loop.run_in_executor(worker, prepare_lines, taken)
+            await _store(db, ready, observed)
+    finally:
+        await asyncio.to_thread(worker.shutdown, cancel_futures=True)
     return observed
 
 
-def _next(ahead: Iterator[tuple[int, bytes]], size: int, observed: Observed) -> Batch | None:
-    """Return the next lines as a batch; None: there are none."""
-    taken = list(islice(ahead, size))
-    return prepare(_read(taken, observed)) if taken else None
+def _take(ahead: Iterator[tuple[int, bytes]], size: int) -> list[tuple[int, bytes]]:
+    return list(islice(ahead, size))
 
 
-def _read(lines: Iterable[tuple[int, bytes]], observed: Observed) -> Iterator[Seen]:
+def _begin() -> None:
+    """Begin a worker. It makes no cycles, and to look for some among so many objects is a tenth of its work."""
+    die_with_parent()
+    gc.disable()
+
+
+def prepare_lines(taken: Sequence[tuple[int, bytes]]) -> Part:
+    """Read and prepare a batch of numbered lines."""
+    part = Part(lines=len(taken), bad_lines=0, bad=[], batches=[])
+    entries = prepare(_read(taken, part))
+    for start in range(0, len(entries), _TOGETHER):
+        part.batches.append(_ENCODER.encode(entries[start : start + _TOGETHER]))
+    return part
+
+
+def _read(lines: Iterable[tuple[int, bytes]], part: Part) -> Iterator[Seen]:
     for number, raw in lines:
-        observed.lines += 1
         try:
             one = read_line(raw)
         except ValueError as error:
-            observed.bad_lines += 1
-            if len(observed.bad) < BAD_SHOWN:
-                observed.bad.append(BadLine(number, str(error)))
+            part.bad_lines += 1
+            if len(part.bad) < BAD_SHOWN:
+                part.bad.append(BadLine(number, str(error)))
             continue
         yield one
+
+
+async def _store(db: Database, part: Part, observed: Observed) -> None:
+    observed.lines += part.lines
+    observed.bad_lines += part.bad_lines
+    observed.bad += part.bad[: BAD_SHOWN - len(observed.bad)]
+    entries = [entry for encoded in part.batches for entry in _DECODER.decode(encoded)]
+    async with db.transaction() as conn:
+        observed.stored += await store(conn, entries)

@@ -24,6 +24,7 @@ from actors.runtime.objects import open_objects
 from actors.runtime.outcome import process
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
+from actors.runtime.together import Gathering, Together
 from actors.runtime.tokens import open_tokens
 from actors.runtime.work import Handler, Services, clear_scratch
 from contracts.errors import EttamettaError, Reject, Retry
@@ -210,7 +211,8 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
 
 def pull(bus: Bus, consumer: Consumer, app: ActorApp, services: Services) -> PullConsumer:
     """Make the consumer that gives each of its messages to the app's handler."""
-    handler, places = app.handlers[consumer.kind], app.places.get(consumer.kind)
+    given, places = app.handlers[consumer.kind], app.places.get(consumer.kind)
+    handler = Gathering(given) if isinstance(given, Together) else given
 
     async def take(message: Msg) -> None:
         await process(message, consumer, handler, services, always_check=consumer.batch == 1)

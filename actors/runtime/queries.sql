@@ -8,6 +8,14 @@ insert into inbox (consumer, event_id, outcome) values ($1, $2, $3)
 on conflict do nothing
 returning true;
 
+-- name: take_inbox_many :many  Claim the right to finish several events; those finished already are left out
+insert into inbox (consumer, event_id, outcome) select $1, given, $3 from unnest($2::text[]) given
+on conflict do nothing
+returning event_id;
+
+-- name: clear_attempts_many :exec
+delete from attempts where consumer = $1 and event_id = any($2::text[]);
+
 -- name: clear_attempts :exec  Forget the trouble with an event that is now finished
 delete from attempts where consumer = $1 and event_id = $2;
 

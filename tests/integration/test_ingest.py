@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from actors.ranker.ingest import MOST_NAMESAKES, Ingested, Q, Seen, adopt, counts_of, ingest
+from actors.ranker import ingest as stage
+from actors.ranker.ingest import FEWEST_COPIED, MOST_NAMESAKES, Ingested, Q, Seen, adopt, counts_of, ingest
 from actors.ranker.observe import observe
 from actors.ranker.recent import RECENT, Counts, freshest
-from actors.runtime.db import Database, open_database
+from actors.runtime.db import Connection, Database, open_database
 from contracts.events import Reason
 from contracts.ids import ItemId
 from contracts.platform import Candidate, Metrics
@@ -309,6 +311,61 @@ async def test_several_counts_of_one_candidate(database: Database) -> None:
     assert await database.fetchval("select title from items") == "Zero  byte \\u0000"
     async with database.transaction() as conn:
         assert (await freshest(conn, 1)).views[0, -3:].tolist() == [998.0, 999.0, 1000.0]
+
+
+async def test_many_new_items_give_way_to_another_stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import of the same id, made at the same moment, would end the whole batch, or be overwritten by it."""
+    many = [candidate("vimeo", f"{number:05d}") for number in range(FEWEST_COPIED)]
+    look_up, imported = stage._look_up, "vimeo:00007"
+
+    async def then_import(conn: Connection, by_id: dict[str, Any], item_ids: Sequence[str]) -> dict[str, int | None]:
+        found = await look_up(conn, by_id, item_ids)
+        await database.execute(
+            "insert into items (item_id, correlation_id, origin, title, rights, decision)"
+            " values ($1, '', 'import', 'mine', '{}', 'imported') on conflict do nothing",
+            imported,
+        )
+        return found
+
+    monkeypatch.setattr(stage, "_look_up", then_import)
+    got = await put(database, *many)
+    assert (got.items, got.new_works) == (FEWEST_COPIED, FEWEST_COPIED)
+    assert await database.fetchval("select title from items where item_id = $1", imported) == "mine"
+    assert await database.fetchval("select count(*) from marks join items using (item_no, item_id)") == FEWEST_COPIED
+    assert await database.fetchval("select count(*) from observations") == FEWEST_COPIED
+
+
+async def test_copied_rows_hold_what_was_given(database: Database) -> None:
+    """A count that is missing must not become another one's, nor a large one lose its last digits."""
+    given = {
+        (way, at): (
+            None if way & 1 else 10**18 - at,
+            None if way & 2 else at,
+            None if way & 4 else 0,
+            None if way & 8 else 7,
+        )
+        for way in range(16)
+        for at in (1, 0)
+    }
+    sightings = [
+        sighting(
+            candidate("vimeo", f"{number:05d}"),
+            tuple(
+                Counts(at=AT + timedelta(microseconds=at), views=views, likes=likes, comments=comments, shares=shares)
+                for (way, at), (views, likes, comments, shares) in given.items()
+                if way == number % 16
+            ),
+        )
+        for number in range(FEWEST_COPIED)
+    ]
+    async with database.transaction() as conn:
+        assert (await ingest(conn, sightings)).observations == 2 * FEWEST_COPIED
+    rows = await database.fetch("select * from observations order by item_id, observed_at")
+    assert [tuple(row) for row in rows] == [
+        (f"vimeo:{number:05d}", AT + timedelta(microseconds=at), *given[number % 16, at])
+        for number in range(FEWEST_COPIED)
+        for at in (0, 1)
+    ]
 
 
 LINE = {

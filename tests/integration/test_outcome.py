@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from actors.runtime import outcome
 from actors.runtime.app import ActorApp, serving
 from actors.runtime.db import Database
 from actors.runtime.settings import Settings
+from actors.runtime.together import Gathering, Together, commit_together
 from actors.runtime.work import Handler, Services, Work
 from contracts.errors import RateLimited, Reject, Retry, Snooze
 from contracts.events import ScanCompleted, ScanRequested
@@ -250,3 +251,75 @@ def test_backoff_doubles_up_to_a_bound() -> None:
     assert waits == sorted(waits)
     assert waits[-1] == outcome.BACKOFF_LONGEST_S
     assert outcome.backoff_s(3, jitter=1.0) == 0.75 * outcome.backoff_s(3, jitter=0.0)
+
+
+async def test_what_waits_together_commits_together_and_fails_alone(
+    nats_admin: Client, database: Database, settings_of: Callable[[str], Settings]
+) -> None:
+    """One bad event could take the others of its group with it, or be committed with them; or none would be grouped."""
+    sizes: list[int] = []
+
+    async def handle(works: Sequence[Work[ScanRequested]], services: Services) -> None:
+        sizes.append(len(works))
+        async with commit_together(works) as found:
+            for work, tx in found:
+                tx.emit(ScanCompleted(niche=work.event.niche, found={}))
+            await asyncio.sleep(0.1)
+            if any(work.event.niche == "bad" for work, _ in found):
+                raise Reject("bad", mend="none")
+
+    def check(work: Work[ScanRequested]) -> None:
+        if work.event.niche == "worse":
+            raise Reject("worse", mend="none")
+
+    settings = settings_of("scanner")
+    niches = [f"n{number}" for number in range(20)]
+    app = ActorApp(
+        name="scanner",
+        handlers={ScanRequested: Together(many=handle, check=check)},
+        places={ScanRequested: lambda _: 32},
+    )
+    async with serving(app, settings):
+        payloads = [b'{"event_id":"%s","niche":"%s"}' % (n.encode(), n.encode()) for n in [*niches, "bad", "worse"]]
+        await asyncio.gather(*(ask(nats_admin, each) for each in [*payloads, *payloads[:5]]))
+        await until(lambda: database.fetchval("select count(*) = 22 from inbox"))
+        await until(lambda: settled(nats_admin))
+    rows = await database.fetch("select event_id, outcome from inbox")
+    assert {row["event_id"]: row["outcome"] for row in rows} == dict.fromkeys(niches, "done") | {
+        "bad": "rejected",
+        "worse": "rejected",
+    }
+    told = await database.fetch(
+        "select convert_from(payload, 'utf8') as text from outbox where subject like '%completed'"
+    )
+    assert len(told) == len(niches), "an event was handled twice, or its consequence is missing"
+    assert max(sizes) > 1
+
+
+async def test_stopped_leader_leaves_the_group_to_others() -> None:
+    """Events of a group would hang for ever, in hand and never answered, when the first of them is given up."""
+    started, tried = asyncio.Event(), []
+
+    async def handle(works: Sequence[Work[ScanRequested]], services: Services) -> None:
+        tried.append([work.event.niche for work in works])
+        started.set()
+        if len(tried) < 3:
+            await asyncio.sleep(60)
+
+    gathering = Gathering(Together(many=handle, check=lambda work: None))
+    services: Any = None
+
+    def work(niche: str) -> Work[ScanRequested]:
+        return Work(event=ScanRequested(niche=niche), consumer=CONSUMER, services=services, redelivered=False)
+
+    async with asyncio.timeout(10):
+        first, *others = (asyncio.create_task(gathering(work(niche), services)) for niche in "abc")
+        await started.wait()
+        first.cancel()
+        started.clear()
+        await started.wait()
+        leader = next(task for task, niche in zip(others, "bc", strict=True) if niche == tried[1][0])
+        leader.cancel()
+        done = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [isinstance(each, asyncio.CancelledError) for each in done].count(True) == 2
+    assert tried == [["a"], ["b", "c"], ["c"]]
