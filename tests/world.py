@@ -41,7 +41,12 @@ OUTSIDE_EFFECTS = (
     "publisher.uploaded",
     "tracker.measured",
 )
-NOT_ON_THE_WAY = {"editor-import-requested", "publisher-post-requested", "publisher-account-connected"}
+NOT_ON_THE_WAY = {
+    "editor-import-requested",
+    "publisher-post-requested",
+    "publisher-account-connected",
+    "publisher-post-changed",
+}
 CONSUMERS = tuple(
     consumer.name
     for actor in ACTORS.values()

@@ -131,7 +131,7 @@ async def test_niches_are_added_listed_paused_and_dropped(ask: Command, database
     assert (await ask(niches, "list")).output.startswith("no niche is watched")
     for arguments in (
         ("add", "x", "--every", "soon"),
-        ("add", "x", "--to", "linkedin"),
+        ("add", "x", "--to", "snapchat"),
         ("drop", "x"),
         ("add", os.fsdecode(b"\xff")),
     ):
