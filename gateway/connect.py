@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -19,6 +20,7 @@ from msgspec import Struct
 
 from actors import platforms
 from actors.runtime import oauth
+from actors.runtime.http import Http, open_http
 from actors.runtime.log import get_logger
 from actors.runtime.oauth import GrantGone, Identity, OAuthClient, SignIn, TokenSet
 from actors.runtime.tokens import Way
@@ -179,6 +181,13 @@ class Connect:
         await services.db.execute(Q["put_oauth_state"], _sha256(begun.state), connector.platform, sealed, now)
         return begun.url, session
 
+    def _http(self, *, named: bool) -> AbstractAsyncContextManager[Http]:
+        """Give the client for a platform, or for a server that a person named."""
+        services = self._services
+        if not named:
+            return nullcontext(services.http)
+        return open_http(services.settings, services.clock, only_public=True)
+
     def _with_session(self, response: web.Response, session: str) -> web.Response:
         response.headers["Cache-Control"] = "no-store"
         response.set_cookie(
@@ -198,9 +207,10 @@ class Connect:
             return known
         if client.token_api[0] not in services.settings.api_urls:
             await check_server(server, services.settings)
-        kept = await oauth.register(
-            client, services.settings, services.http, server=server, redirect_uri=uri, now=services.clock.now()
-        )
+        async with self._http(named=True) as http:
+            kept = await oauth.register(
+                client, services.settings, http, server=server, redirect_uri=uri, now=services.clock.now()
+            )
         await services.tokens.keep_client(platform, server, uri, kept)
         return kept
 
@@ -213,7 +223,8 @@ class Connect:
             if typed.get("server"):
                 typed["server"] = server_named(typed["server"])
                 await check_server(typed["server"], services.settings)
-            identity, tokens = await way.begin(services.http, services.settings, typed, services.clock.now())
+            async with self._http(named=bool(typed.get("server"))) as http:
+                identity, tokens = await way.begin(http, services.settings, typed, services.clock.now())
         except (GrantGone, Reject, Retry, RateLimited) as error:
             get_logger().warning("account.sign_in_failed", platform=connector.platform, error=type(error).__name__)
             raise Problem(
@@ -238,7 +249,15 @@ class Connect:
                 mend="Nothing was connected. Begin again, and finish in the same browser.",
                 action=again,
             )
-        kept = msgspec.json.decode(services.tokens.secrets.decrypt(row["verifier"]), type=_Begun)
+        try:
+            kept = msgspec.json.decode(services.tokens.secrets.decrypt(row["verifier"]), type=_Begun)
+        except Retry as error:
+            raise Problem(
+                400,
+                "This authorisation was begun before the key was changed",
+                mend="Nothing was connected. Begin again.",
+                action=again,
+            ) from error
         session = request.cookies.get(COOKIE, "")
         if not secrets.compare_digest(kept.session_sha256, _sha256(session)):
             raise Problem(
@@ -294,9 +313,10 @@ class Connect:
         services = self._services
         where = {"server": tokens.kept["server"]} if "server" in tokens.kept else {}
         try:
-            found = await connector.identify(
-                services.http, services.settings, tokens.access_token, now=services.clock.now(), **where
-            )
+            async with self._http(named=bool(where)) as http:
+                found = await connector.identify(
+                    http, services.settings, tokens.access_token, now=services.clock.now(), **where
+                )
             several = (found,) if isinstance(found, Identity) else tuple(found)
             if not several:
                 raise Reject("the permission opens no account")  # noqa: TRY301 - one place answers for all
@@ -323,7 +343,7 @@ class Connect:
     ) -> web.StreamResponse:
         """Store the accounts and tell the actors; several are shown by name, one on the overview."""
         services = self._services
-        pictures = [await picture_at(one.picture_url, services.http, services.settings) for one in identities]
+        pictures = [await picture_at(one.picture_url, services.settings, services.clock) for one in identities]
         async with services.unit(
             seed=f"connect {_sha256(seed)}", correlation_id=CorrelationId(""), causation_id=None
         ) as tx:

@@ -268,10 +268,9 @@ def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], 
     ready = [each for each in connectables if not each.missing]
     buttons: list[Child] = []
     for each in ready:
-        verb = "Connect another" if any(a.platform == each.platform for a in accounts) else "Connect a"
-        buttons.append(
-            el("li", el("a", f"{verb} {platform_title(each.platform)} account", href=each.href, class_="button"))
-        )
+        known = any(account.platform == each.platform for account in accounts)
+        name = f"{platform_title(each.platform)}, another" if known else platform_title(each.platform)
+        buttons.append(el("li", el("a", name, href=each.href, class_="button quiet")))
     unready = [each for each in connectables if each.missing]
     return el(
         "section",
@@ -279,6 +278,7 @@ def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], 
         el("ul", *rows, class_="rows")
         if rows
         else _empty("No account is connected", "Finished videos wait here until there is one to post to."),
+        el("h3", "Connect an account") if buttons else None,
         el("ul", *buttons, class_="buttons") if buttons else None,
         _not_set_up(unready) if unready else None,
         id="accounts",

@@ -1,6 +1,7 @@
 """The forms of connecting: which server an account is at, what a person signs in with, and what came of it.
 
-Servers that people name, and pictures that platforms name, are asked only at public addresses.
+Servers that people name, and pictures that platforms name, are asked only at public addresses: what is connected to is
+the address that was checked.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from actors.runtime.addresses import configured_origins, refuse_unless_public
-from actors.runtime.http import Http
+from actors.runtime.addresses import configured_origins, origin_of, refuse_unless_public
+from actors.runtime.clock import Clock
+from actors.runtime.http import open_http
 from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Reject, Retry
 from gateway.html import Child, document, el
@@ -21,6 +23,7 @@ __all__ = ["check_server", "connected_page", "form_page", "go_on_page", "kind_of
 
 LARGEST_PICTURE_BYTES: Final = 512 * 1024
 PICTURE_DEADLINE_S: Final = 5.0
+HTTPS_PORT: Final = 443
 _HOST: Final = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _KINDS: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -56,13 +59,19 @@ async def check_server(address: str, settings: Settings) -> None:
         raise Reject(f"{urlsplit(address).hostname} is not on the public internet") from None
 
 
-async def picture_at(url: str | None, http: Http, settings: Settings) -> bytes | None:
-    """Return the account's picture; None: there is none that can be had and shown. It is never worth a failure."""
+async def picture_at(url: str | None, settings: Settings, clock: Clock) -> bytes | None:
+    """Return the account's picture; None: there is none that can be had and shown. It is never worth a failure.
+
+    It is had by https at the usual port, or from a base address of the settings.
+    """
     if url is None:
         return None
     try:
-        await check_server(url, settings)
-        answer = await http.request("GET", url, deadline_s=PICTURE_DEADLINE_S, max_body_bytes=LARGEST_PICTURE_BYTES)
+        usual = url[:8].lower() == "https://" and origin_of(url)[1] == HTTPS_PORT
+        if not usual and origin_of(url) not in configured_origins(settings.api_urls):
+            return None
+        async with open_http(settings, clock, only_public=True) as http:
+            answer = await http.request("GET", url, deadline_s=PICTURE_DEADLINE_S, max_body_bytes=LARGEST_PICTURE_BYTES)
     except (Reject, Retry, RateLimited):
         return None
     return answer.body if answer.status == 200 and kind_of(answer.body) else None

@@ -9,7 +9,13 @@ from gateway.html import Child, Html, el, fragment
 
 __all__ = ["age", "ago", "bytes_", "clock_time", "count", "not_available", "platform_title", "prose", "span", "when"]
 
-_TITLES: Final = {"youtube": "YouTube", "tiktok": "TikTok"}
+_TITLES: Final = {
+    "youtube": "YouTube",
+    "tiktok": "TikTok",
+    "linkedin": "LinkedIn",
+    "peertube": "PeerTube",
+    "duckduckgo": "DuckDuckGo",
+}
 
 
 def count(value: int) -> str:
