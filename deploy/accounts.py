@@ -23,9 +23,9 @@ from actors.runtime.keys import (
     reseal,
     settle_s,
 )
-from actors.runtime.oauth import NO_END, OAuthClient, SignIn
+from actors.runtime.oauth import NO_END
 from actors.runtime.settings import Settings
-from actors.runtime.tokens import KnownAccount, Tokens, Way, open_tokens
+from actors.runtime.tokens import KnownAccount, Tokens, Way, open_tokens, way_in
 from contracts.errors import Reject
 from contracts.ids import AccountId
 from deploy.command import complete, data_option, json_option, print_json, settings_in
@@ -213,11 +213,9 @@ async def _sweep(db: Database, secrets: Secrets) -> Resealed:
 
 def way_of(platform: str) -> Way:
     """Return how accounts of a platform are connected. Raises: Reject if they cannot be."""
-    module = platforms.module(platform)
-    for name in ("OAUTH", "SIGN_IN"):
-        if isinstance(way := getattr(module, name, None), OAuthClient | SignIn):
-            return way
-    raise Reject(f"accounts of {platform} cannot be connected")
+    if (way := way_in(platforms.module(platform))) is None:
+        raise Reject(f"accounts of {platform} cannot be connected")
+    return way
 
 
 async def _check(tokens: Tokens, account_id: str) -> KnownAccount:

@@ -16,7 +16,16 @@ from urllib.parse import urlsplit
 
 from contracts.errors import Reject, Retry
 
-__all__ = ["Origin", "configured_origins", "guard_process", "is_public", "origin_of", "refuse_unless_public"]
+__all__ = [
+    "Origin",
+    "configured_origins",
+    "guard_process",
+    "is_public",
+    "origin_of",
+    "public_addresses",
+    "refuse_inner",
+    "refuse_unless_public",
+]
 
 Origin = tuple[str, int]
 """Host in lower case, port."""
@@ -56,12 +65,26 @@ def is_public(address: str) -> bool:
 def refuse_unless_public(url: str, allowed: Collection[Origin]) -> None:
     """Resolve the host (blocks). Raises: Reject if an address is not public; Retry if it does not resolve."""
     origin = origin_of(url)
-    if origin in allowed:
-        return
+    if origin not in allowed:
+        public_addresses(origin)
+
+
+def public_addresses(origin: Origin) -> tuple[str, ...]:
+    """Resolve a host (blocks); return its addresses, in the order in which they are to be tried. Raises: as above.
+
+    Connect to what this returns: a name that is looked up again may lead elsewhere (DNS rebinding).
+    """
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(*origin, type=socket.SOCK_STREAM)}
+        entries = socket.getaddrinfo(*origin, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise Retry(f"the host {origin[0]} cannot be resolved ({error})") from error
+    found = tuple(dict.fromkeys(str(entry[4][0]) for entry in entries))
+    refuse_inner(origin, found)
+    return found
+
+
+def refuse_inner(origin: Origin, found: Collection[str]) -> None:
+    """Raise Reject if one of the addresses that an origin's host has is not public."""
     if not all(is_public(address) for address in found):
         raise _refused(origin)
 

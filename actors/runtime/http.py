@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ipaddress
+import socket
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,10 +20,12 @@ from typing import IO, Any, Final, Self
 
 import aiohttp
 import msgspec
+from aiohttp.abc import ResolveResult
 from msgspec import Struct
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from actors.runtime.addresses import Origin, configured_origins, origin_of, refuse_inner
 from actors.runtime.clock import Clock
 from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Reject, Retry
@@ -70,11 +74,15 @@ class Downloaded(Struct, frozen=True, kw_only=True):
 
 
 class Http:
-    """One aiohttp session, as an async context manager. Keeps no cookies and reads no proxy settings."""
+    """One aiohttp session, as an async context manager. Keeps no cookies and reads no proxy settings.
 
-    def __init__(self, user_agent: str, clock: Clock) -> None:
+    inner: it connects to public addresses alone, and to these origins, at every redirect; None: to any.
+    """
+
+    def __init__(self, user_agent: str, clock: Clock, *, inner: Collection[Origin] | None = None) -> None:
         self._user_agent = user_agent
         self._clock = clock
+        self._inner = inner
         self._session: aiohttp.ClientSession | None = None
         self._turns: dict[str, asyncio.Semaphore] = {}
 
@@ -82,7 +90,9 @@ class Http:
         self._session = aiohttp.ClientSession(
             headers={"User-Agent": self._user_agent},
             cookie_jar=aiohttp.DummyCookieJar(),
-            connector=aiohttp.TCPConnector(limit=64, limit_per_host=16),
+            connector=aiohttp.TCPConnector(
+                limit=64, limit_per_host=16, resolver=None if self._inner is None else _PublicResolver(self._inner)
+            ),
             middlewares=(_send_once,),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
         )
@@ -210,6 +220,8 @@ class Http:
         if self._session is None:
             raise RuntimeError("Http is used outside its context")
         for _ in range(MAX_REDIRECTS + 1):
+            if self._inner is not None:
+                _refuse_inner_number(url, self._inner)
             async with self._session.request(method, url, headers=headers, data=data, allow_redirects=False) as got:
                 target = _redirect_of(got, url) if follow else None
                 if target is None:
@@ -221,9 +233,12 @@ class Http:
         raise Reject(f"{safe_url(str(url))} redirects more than {MAX_REDIRECTS} times")
 
 
-def open_http(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Http]:
-    """Open the client that a process uses: it names itself as `settings` say."""
-    return Http(settings.user_agent, clock)
+def open_http(settings: Settings, clock: Clock, *, only_public: bool = False) -> AbstractAsyncContextManager[Http]:
+    """Open the client that a process uses: it names itself as `settings` say.
+
+    only_public: for addresses that strangers give; it connects to what is public, and to what the operator configured.
+    """
+    return Http(settings.user_agent, clock, inner=configured_origins(settings.api_urls) if only_public else None)
 
 
 def safe_url(url: str) -> str:
@@ -318,6 +333,32 @@ def _fault(error: aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the answer was cut off"
     return f"the connection failed ({type(error).__name__})"
+
+
+class _PublicResolver(aiohttp.ThreadedResolver):
+    """Looks a name up once, for the check and for the connection."""
+
+    def __init__(self, inner: Collection[Origin]) -> None:
+        super().__init__()
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if (host.lower(), port) not in self._inner:
+            refuse_inner((host.lower(), port), [one["host"] for one in found])
+        return found
+
+
+def _refuse_inner_number(url: URL, inner: Collection[Origin]) -> None:
+    """Check an address that is written as a number, which is never looked up."""
+    try:
+        number = str(ipaddress.ip_address(url.host or ""))
+    except ValueError:
+        return
+    if (origin := origin_of(str(url))) not in inner:
+        refuse_inner(origin, (number,))
 
 
 class _Broken(aiohttp.ClientError):

@@ -6,9 +6,10 @@ Sources: RFC 6749 (flow), RFC 7636 (PKCE), RFC 7009 (revocation), authlib 1.9 cl
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,6 +22,7 @@ from authlib.common.urls import add_params_to_qs  # type: ignore[import-untyped]
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped] # it ships no types
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped] # it ships no types
 
+from actors.runtime.addresses import Origin, configured_origins, origin_of, public_addresses
 from actors.runtime.grants import (
     NO_END,
     Authorisation,
@@ -38,6 +40,7 @@ from contracts.errors import EttamettaError, Reject, Retry
 __all__ = [
     "NO_END",
     "Authorisation",
+    "ClientRefused",
     "GrantGone",
     "Identity",
     "OAuthClient",
@@ -63,6 +66,10 @@ RENEW_AFTER: Final = timedelta(hours=24)
 MOST_WORDS: Final = 300
 
 _JSON = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+
+
+class ClientRefused(Reject):
+    """This system's own credentials at a platform are missing or wrong: nothing about an account or a post."""
 
 
 class _Refused(Exception):
@@ -166,6 +173,8 @@ async def revoke(client: OAuthClient, settings: Settings, tokens: TokenSet) -> N
     """
     if client.revoke_path is None:
         raise Reject(f"{client.title} takes no withdrawal from here", mend="Remove the app in the account's settings")
+    if client.register_path is not None and not tokens.kept.get("client_id"):
+        raise Reject(f"the {client.title} server cannot be told who asks", mend="Remove the app in its settings")
     token = tokens.refresh_token if client.revoke_token == "refresh" and tokens.refresh_token else tokens.access_token  # noqa: S105 - a kind
     async with _session(client, settings, tokens.kept, hide=(token,)) as session:
         answer = await session.revoke_token(
@@ -237,12 +246,14 @@ async def _prolong(
 
 def _credentials(client: OAuthClient, settings: Settings, kept: Mapping[str, str]) -> tuple[str, str]:
     if client.register_path is not None:
+        if not kept.get("client_id") or not kept.get("client_secret"):
+            raise GrantGone(f"what the {client.title} server registered this system as was not kept with the account")
         return kept["client_id"], kept["client_secret"]
     client_id = settings.option(client.client_id_setting)
     secret = settings.option(client.client_secret_setting)
     if not client_id or not secret:
         names = f"{client.client_id_setting.upper()} and {client.client_secret_setting.upper()}"
-        raise Reject(f"{client.title} cannot be used: {names} are not set", mend=f"Set {names}")
+        raise ClientRefused(f"{client.title} cannot be used: {names} are not set", mend=f"Set {names}")
     return client_id, secret
 
 
@@ -266,6 +277,33 @@ def _posted(field: str) -> Callable[..., tuple[str, Any, Any]]:
     return prepare
 
 
+class _Checked(httpx2.AsyncHTTPTransport):
+    """Connects to the addresses that were checked, for servers that people name. inner: origins that are exempt."""
+
+    def __init__(self, inner: Collection[Origin]) -> None:
+        super().__init__(trust_env=False)
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        origin = origin_of(str(request.url))
+        if origin in self._inner:
+            return await super().handle_async_request(request)
+        fault: httpx2.ConnectError | None = None
+        for address in await asyncio.to_thread(public_addresses, origin):
+            to_it = httpx2.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,  # with the Host that was asked for
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": request.url.raw_host.decode("ascii")},
+            )
+            try:
+                return await super().handle_async_request(to_it)
+            except httpx2.ConnectError as error:
+                fault = error
+        raise fault or httpx2.ConnectError("no address", request=request)
+
+
 @asynccontextmanager
 async def _session(
     client: OAuthClient, settings: Settings, kept: Mapping[str, str], *, hide: tuple[str, ...]
@@ -281,6 +319,7 @@ async def _session(
             revocation_endpoint_auth_method=shows,
             timeout=DEADLINE_S,
             trust_env=False,
+            transport=_Checked(configured_origins(settings.api_urls)) if client.register_path is not None else None,
             headers={"User-Agent": client.user_agent(settings) if client.user_agent else settings.user_agent},
         ) as session:
             for kind in ("access_token_response", "refresh_token_response"):
@@ -331,7 +370,7 @@ def _translated(client: OAuthClient, refused: _Refused, *, hide: tuple[str, ...]
         mend = f"Correct {client.client_id_setting.upper()} and {client.client_secret_setting.upper()}"
         if client.register_path is not None:
             mend = "Connect the account again"
-        return Reject(f"{client.title} refuses the client credentials ({told})", mend=mend)
+        return ClientRefused(f"{client.title} refuses the client credentials ({told})", mend=mend)
     return Retry(f"{client.title} gave no token ({told})")
 
 

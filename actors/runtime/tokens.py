@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -31,10 +31,13 @@ from actors.runtime.oauth import GrantGone, OAuthClient, SignIn, TokenSet
 from actors.runtime.settings import Settings
 from contracts.clock import Utc
 from contracts.codec import encode, subject_of
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.errors import AuthExpired, EttamettaError, RateLimited, Reject, Retry
 from contracts.events import AccountConnected, AccountPaused
 from contracts.flow import ACTORS, GATEWAY
 from contracts.ids import AccountId, CorrelationId, EventId, derived
+
+if TYPE_CHECKING:
+    from actors.runtime.work import Services
 
 __all__ = [
     "KEY_FILE",
@@ -46,6 +49,8 @@ __all__ = [
     "Way",
     "open_secrets",
     "open_tokens",
+    "renew_ageing",
+    "way_in",
 ]
 
 Q: Final = load_queries(Path(__file__).with_name("tokens.sql"))
@@ -58,6 +63,8 @@ AT_ONCE: Final = 4
 """Refreshes of one process side by side: each holds a connection of the pool."""
 CLIENT_LIFE: Final = timedelta(hours=12)
 """Mastodon's servers remove applications that nobody has used for a day. Accounts keep the client they came with."""
+UNUSED: Final = timedelta(days=20)
+"""Refresh tokens that nobody uses end too, Bluesky's after about two months: they are used this often at least."""
 PUBLISHER: Final = ACTORS["publisher"].name
 
 Way: TypeAlias = OAuthClient | SignIn
@@ -128,7 +135,8 @@ class Tokens:
     ) -> None:
         """Keep the tokens of an account that a person connected, in `conn`'s transaction or one of its own.
 
-        A known refresh token stays where the platform sends none, as Google does at a second consent.
+        A known refresh token stays where the platform sends none, as Google does at a second consent. What was sealed
+        with a key that is lost is replaced.
         """
         if conn is None:
             async with self._db.transaction() as own:
@@ -136,8 +144,9 @@ class Tokens:
             return
         row = await conn.fetchrow(Q["lock_account"], account)
         if not tokens.refresh_token and row is not None and row["tokens"] is not None:
-            known = self._open(row["tokens"]).refresh_token
-            tokens = msgspec.structs.replace(tokens, refresh_token=known)
+            with suppress(Retry):
+                known = self._open(row["tokens"]).refresh_token
+                tokens = msgspec.structs.replace(tokens, refresh_token=known)
         await conn.execute(
             Q["store_account"],
             account,
@@ -267,10 +276,14 @@ class Tokens:
         return because
 
     async def client_at(self, platform: str, server: str, redirect_uri: str) -> dict[str, str] | None:
-        """Return what a server registered this system as of late; None: it has not."""
+        """Return what a server registered this system as of late; None: it has not, or the key to it is lost."""
         since = self._clock.now() - CLIENT_LIFE
         row = await self._db.fetchrow(Q["known_client"], platform, server, redirect_uri, since)
-        return None if row is None else msgspec.json.decode(self.secrets.decrypt(row["client"]), type=dict[str, str])
+        if row is None:
+            return None
+        with suppress(Retry):
+            return msgspec.json.decode(self.secrets.decrypt(row["client"]), type=dict[str, str])
+        return None
 
     async def keep_client(self, platform: str, server: str, redirect_uri: str, client: dict[str, str]) -> None:
         sealed = self.secrets.encrypt(msgspec.json.encode(client))
@@ -314,15 +327,15 @@ class Tokens:
     async def _stored(self, conn: Connection, found: _Account, new: TokenSet, way: Way) -> TokenSet:
         """Keep what a refresh gave. A person who connected the account meanwhile is right."""
         account, now = found.account_id, self._clock.now()
-        sealed = self._seal(new)
         async with conn.transaction():
-            values = (account, sealed, list(new.scopes), new.expires_at, now, found.tokens)
-            if not await conn.fetchval(Q["store_tokens"], *values):
-                found = self._usable(account, await conn.fetchrow(Q["read_account"], account))
-                new = self._tokens_of(found)
-                if not self._fresh(found, way):
-                    raise Retry(f"the tokens of {account} were changed meanwhile")
-        return new
+            if await self._still(conn, found):
+                values = (account, self._seal(new), list(new.scopes), new.expires_at, now)
+                await conn.execute(Q["store_tokens"], *values)
+                return new
+            found = self._usable(account, await conn.fetchrow(Q["read_account"], account))
+            if not self._fresh(found, way):
+                raise Retry(f"the tokens of {account} were changed meanwhile")
+            return self._tokens_of(found)
 
     async def _lose(self, conn: Connection, account: AccountId, because: str) -> None:
         """Note in `conn`'s transaction that a person must connect the account again, and tell it once."""
@@ -348,9 +361,17 @@ class Tokens:
         return secrets.compare_digest(self._open(row["tokens"]).access_token, token)
 
     async def _still(self, conn: Connection, found: _Account) -> bool:
-        """Lock the account and tell whether it still has the tokens that were found."""
+        """Lock the account and tell whether it still has the tokens that were found, under whichever key."""
         row = await conn.fetchrow(Q["lock_account"], found.account_id)
-        return row is not None and row["tokens"] == found.tokens
+        return row is not None and self._same(dict(row), found)
+
+    def _same(self, row: Mapping[str, Any], found: _Account) -> bool:
+        if row["tokens"] is None or row["tokens"] == found.tokens:
+            return row["tokens"] is not None
+        try:
+            return self._open(row["tokens"]) == self._tokens_of(found)
+        except Retry:  # sealed anew with a key that this process lacks, or connected anew
+            return bool(row["connected_at"] == found.connected_at)
 
     def _usable(self, account: AccountId, row: object) -> _Account:
         found = None if row is None else into(_Account, row)  # type: ignore[arg-type]
@@ -390,6 +411,29 @@ def _because(gone: GrantGone, found: _Account) -> str:
         f"{gone}. A refresh that began at {found.refresh_began_at:%Y-%m-%d %H:%M} UTC got no answer or was cut off "
         "before its answer was stored, and may have used up the refresh token"
     )
+
+
+def way_in(module: object) -> Way | None:
+    """Return how accounts of a platform's module are connected; None: they are not."""
+    ways = (getattr(module, name, None) for name in ("OAUTH", "SIGN_IN"))
+    return next((way for way in ways if isinstance(way, OAuthClient | SignIn)), None)
+
+
+async def renew_ageing(services: Services, module: Callable[[str], object]) -> None:
+    """Renew what ends soon of accounts that nobody uses, one after another. module: gives a platform's module.
+
+    An account whose permission has ended, or turns out to be gone, is told as a use would tell it.
+    """
+    now, log = services.clock.now(), get_logger()
+    for row in await services.db.fetch(Q["ageing_accounts"], now + oauth.RENEW_BEFORE):
+        account = AccountId(row["account_id"])
+        try:
+            way = way_in(module(row["platform"]))
+            long_lived = isinstance(way, OAuthClient) and way.prolong is not None
+            if way is not None and (long_lived or now - row["given_at"] > UNUSED):
+                await services.tokens.get(account, way)
+        except EttamettaError as error:
+            log.warning("account.not_renewed", account_id=account, error=str(error))
 
 
 def open_tokens(settings: Settings, db: Database, http: Http, clock: Clock) -> Tokens:

@@ -37,10 +37,13 @@ update accounts set refresh_began_at = coalesce(refresh_began_at, $2) where acco
 -- name: end_refresh :exec  The platform answered, and gave nothing new
 update accounts set refresh_began_at = null where account_id = $1;
 
--- name: store_tokens :val  Unless others were stored meanwhile
+-- name: store_tokens :exec  Under `lock_account`
 update accounts set tokens = $2, scopes = $3, expires_at = $4, refreshed_at = $5, refresh_began_at = null
-where account_id = $1 and tokens = $6
-returning true;
+where account_id = $1;
+
+-- name: ageing_accounts :many  What ends soonest comes first
+select account_id, platform, coalesce(refreshed_at, connected_at) as given_at from accounts
+where state = 'connected' and tokens is not null and expires_at < $1 order by expires_at, account_id;
 
 -- name: expire_now :exec
 update accounts set expires_at = $2 where account_id = $1;

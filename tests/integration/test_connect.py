@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -11,9 +12,14 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography.fernet import Fernet
 from yarl import URL
 
+from actors.runtime.clock import Clock
 from actors.runtime.db import Database
+from actors.runtime.http import open_http
 from actors.runtime.oauth import NO_END, Identity, OAuthClient, TokenSet
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
@@ -251,6 +257,108 @@ async def test_a_picture_is_shown_if_it_is_one(gateway: Gateway, database: Datab
     status, _, _ = await ask(gateway, "GET", f"/accounts/{account}/picture")
     assert status == 404
     assert kind_of(b"RIFF\0\0\0\0WEBPVP8 ") == "image/webp"
-    services = gateway.services
-    assert await picture_at("https://127.0.0.1/picture.png", services.http, Settings()) is None
-    assert await picture_at(None, services.http, services.settings) is None
+    assert await picture_at("https://127.0.0.1/picture.png", Settings(), Clock()) is None
+    assert await picture_at(None, Settings(), Clock()) is None
+
+
+class Inside:
+    """A server of this network that a stranger's name leads to, after it led to a public address once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+        self.looked_up = 0
+        real = socket.getaddrinfo
+
+        def rebinding(host: Any, *args: Any, **more: Any) -> Any:
+            if host != "rebinding.example":
+                return real(host, *args, **more)
+            self.looked_up += 1
+            place = ("1.1.1.1", 443) if self.looked_up == 1 else ("127.0.0.1", port)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+
+
+async def test_a_name_that_changes_after_the_check_reaches_nothing_inside(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it fails, whoever owns a name can have this machine's own services asked, one moment after the check."""
+    reached: list[bytes] = []
+
+    async def inside(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await reader.read(1))
+        writer.close()
+
+    plain = {name: url for name, url in gateway.services.settings.api_urls.items() if name != "mastodon"}
+    async with await asyncio.start_server(inside, "127.0.0.1", 0) as server:
+        name = Inside(monkeypatch, server.sockets[0].getsockname()[1])
+        async with gateway_on(msgspec.structs.replace(gateway.services.settings, api_urls=plain)) as other:
+            status, page, _ = await ask(other, "POST", "/connect/mastodon", data={"server": "rebinding.example"})
+        assert "This server cannot be used" in page
+        assert status == 400
+        assert "not a public address" in page
+        assert (name.looked_up, reached) == (2, [])
+
+
+async def test_pictures_come_by_https_or_from_the_settings_own_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a platform's answer makes this machine ask any port of any machine, in the open."""
+    asked: list[str] = []
+
+    async def picture(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(body=PNG)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", picture)
+    async with TestServer(app) as server:
+        base = str(server.make_url("")).rstrip("/")
+        known = Settings(api_urls={"tiktok": base})
+        assert await picture_at(f"{base}/a.png", known, Clock()) == PNG
+        assert await picture_at(f"{base}/b.png", Settings(), Clock()) is None
+        name = Inside(monkeypatch, server.port or 0)
+        for url in (
+            "http://rebinding.example/c.png",
+            "https://rebinding.example:8443/d.png",
+            "ftp://x/",
+            "http://[",
+            "",
+        ):
+            assert await picture_at(url, Settings(), Clock()) is None
+        assert name.looked_up == 0
+        name.looked_up = 1
+        assert await picture_at("https://rebinding.example/e.png", Settings(), Clock()) is None
+        assert name.looked_up == 2
+    assert asked == ["/a.png"]
+
+
+async def test_every_redirect_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a public address that leads on to one inside is followed there."""
+    asked: list[str] = []
+
+    async def lead(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        port = request.url.port
+        place = {
+            "/number": f"http://127.0.0.1:{port + 1 if port else 0}/in",
+            "/name": f"http://rebinding.example:{port}/in",
+        }
+        raise web.HTTPFound(place[request.path])
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", lead)
+    async with TestServer(app) as server:
+        base = str(server.make_url("")).rstrip("/")
+        name = Inside(monkeypatch, server.port or 0)
+        name.looked_up = 1
+        async with open_http(Settings(api_urls={"tiktok": base}), Clock(), only_public=True) as http:
+            for path in ("/number", "/name"):
+                with pytest.raises(Reject, match="not a public address"):
+                    await http.request("GET", f"{base}{path}", follow=True)
+    assert asked == ["/number", "/name"]
+
+
+async def test_an_authorisation_whose_key_is_lost_is_to_be_begun_again(gateway: Gateway, database: Database) -> None:
+    """If it fails, a person who connects while the key is lost sees a fault of the gateway."""
+    state = URL(await consent_page(gateway, "google")).query["state"]
+    await database.execute("update oauth_states set verifier = $1", Fernet(Fernet.generate_key()).encrypt(b"{}"))
+    status, page, _ = await ask(gateway, "GET", "/oauth/google/callback", params={"state": state, "code": "c"})
+    assert (status, "Begin again" in page) == (400, True)

@@ -17,12 +17,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.fernet import Fernet
 
+from actors import platforms
 from actors.platforms.tiktok import OAUTH
-from actors.runtime import oauth
+from actors.runtime import keys, oauth
 from actors.runtime.db import Database
 from actors.runtime.oauth import TokenSet
-from actors.runtime.tokens import open_tokens
+from actors.runtime.tokens import open_tokens, renew_ageing
 from contracts.errors import AuthExpired, RateLimited, Retry
 from contracts.ids import AccountId
 from deploy.sandbox import credentials
@@ -260,3 +262,114 @@ async def test_a_paused_account_is_not_offered_and_goes_on_when_resumed(channel:
     assert back["account_id"] == account
     senders = {row["subject"]: row["sender"] for row in await channel.db.fetch("select subject, sender from outbox")}
     assert senders == {"ett.account.paused": "publisher", "ett.account.connected": "gateway"}
+
+
+@pytest.mark.parametrize("answer", ["new tokens", "gone"])
+async def test_a_key_that_is_changed_during_a_refresh_costs_nothing(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """If it fails, the refresh token that was just given is thrown away and the account lost, or a loss is not told."""
+    account, store = await channel.connect_to("tiktok", life_s=1), channel.services.tokens
+    real = oauth.refresh
+
+    async def changed(*args: Any, **more: Any) -> TokenSet:
+        new = await real(*args, **more)
+        keys.put_new_key_first(channel.services.settings.data_dir / keys.KEY_FILE)
+        assert (await keys.reseal(channel.db, store.secrets)).changed == 1
+        if answer == "gone":
+            raise oauth.GrantGone("it was withdrawn")
+        return new
+
+    monkeypatch.setattr(oauth, "refresh", changed)
+    if answer == "gone":
+        with pytest.raises(AuthExpired, match="withdrawn"):
+            await store.access_token(account, OAUTH)
+        assert [event["because"] for event in await paused(channel)] == ["it was withdrawn"]
+        return
+    first = await store.access_token(account, OAUTH)
+    monkeypatch.setattr(oauth, "refresh", real)
+    assert await store.access_token(account, OAUTH) == first
+    await channel.db.execute("update accounts set expires_at = now()")
+    assert await store.access_token(account, OAUTH) != first
+    assert await channel.db.fetchval("select state from accounts") == "connected"
+
+
+async def test_a_key_that_is_lost_does_not_stand_in_the_way_of_connecting_again(channel: Channel) -> None:
+    """If it fails, an account whose key is lost cannot be connected again, although that is the advice."""
+    account, store = await channel.connect_to("tiktok"), channel.services.tokens
+    lost = Fernet(Fernet.generate_key()).encrypt(b"{}")
+    await channel.db.execute("update accounts set tokens = $1", lost)
+    ends_at = channel.clock.now() + timedelta(days=1)
+    await store.store(account, "tiktok", "T", TokenSet(access_token="new", refresh_token=None, expires_at=ends_at))
+    assert await store.access_token(account, OAUTH) == "new"
+    await store.keep_client("mastodon", "https://m.example", "cb", {"client_id": "x"})
+    await channel.db.execute("update oauth_clients set client = $1", lost)
+    assert await store.client_at("mastodon", "https://m.example", "cb") is None
+
+
+async def test_an_account_that_nobody_uses_is_renewed_by_the_clock(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it fails, an account of Meta's kind that rests for sixty days is lost, or each hour costs a call."""
+    asked: list[str] = []
+    trouble: list[Exception] = []
+
+    async def renewed(_: Any, __: Any, old: TokenSet, *, now: Any) -> TokenSet:
+        asked.append(old.access_token)
+        if trouble:
+            raise trouble[0]
+        life = timedelta(days=60) if old.refresh_token is None else timedelta(hours=1)
+        return TokenSet(access_token=f"t{len(asked)}", refresh_token=old.refresh_token, expires_at=now + life)
+
+    async def hour() -> list[str]:
+        asked.clear()
+        await renew_ageing(channel.services, platforms.module)
+        return list(asked)
+
+    monkeypatch.setattr(oauth, "refresh", renewed)
+    store, now = channel.services.tokens, channel.clock.now()
+    for name, refresh, life in (
+        ("threads:a", None, timedelta(days=60)),
+        ("tiktok:b", "r", timedelta(hours=1)),
+        ("mastodon:c", None, oauth.NO_END - now),
+    ):
+        tokens = TokenSet(access_token=name, refresh_token=refresh, expires_at=now + life)
+        await store.store(AccountId(name), name.partition(":")[0], name, tokens)
+    assert await hour() == []
+    channel.clock.turn(21 * 86_400)
+    assert await hour() == ["tiktok:b"], "refresh tokens end as well where nobody uses them"
+    assert await hour() == []
+    channel.clock.turn(20 * 86_400)
+    trouble.append(Retry("it is away"))
+    assert await hour() == ["threads:a"]
+    trouble.clear()
+    assert await hour() == ["threads:a"], "it is tried again"
+    assert await hour() == []
+    assert await channel.db.fetchval("select bool_and(state = 'connected') from accounts")
+    assert await channel.db.fetchval("select expires_at from accounts where platform = 'threads'") == (
+        channel.clock.now() + timedelta(days=60)
+    )
+
+
+async def test_the_end_of_an_account_that_nobody_uses_is_told_and_holds_up_no_other(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it fails, one dead account keeps others from being renewed, or is told only at the next post."""
+    asked: list[str] = []
+
+    async def renewed(_: Any, __: Any, old: TokenSet, *, now: Any) -> TokenSet:
+        asked.append(old.access_token)
+        if old.access_token == "threads:dead":
+            raise oauth.GrantGone("it has ended")
+        return msgspec.structs.replace(old, expires_at=now + timedelta(days=60))
+
+    monkeypatch.setattr(oauth, "refresh", renewed)
+    store, now = channel.services.tokens, channel.clock.now()
+    for name, days in (("threads:dead", 1), ("threads:well", 2)):
+        tokens = TokenSet(access_token=name, refresh_token=None, expires_at=now + timedelta(days=days))
+        await store.store(AccountId(name), "threads", name, tokens)
+    channel.clock.turn(90_000)
+    for _ in range(2):
+        await renew_ageing(channel.services, platforms.module)
+    assert asked == ["threads:dead", "threads:well"]
+    assert [event["account_id"] for event in await paused(channel)] == ["threads:dead"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +19,7 @@ from aiohttp.test_utils import TestServer
 
 from actors import platforms
 from actors.runtime import oauth
-from actors.runtime.oauth import NO_END, GrantGone, OAuthClient, Prolong, TokenSet
+from actors.runtime.oauth import NO_END, ClientRefused, GrantGone, OAuthClient, Prolong, TokenSet
 from actors.runtime.settings import Settings
 from contracts.errors import Reject, Retry
 
@@ -161,8 +163,8 @@ async def test_a_short_lived_token_becomes_a_long_lived_one(monkeypatch: pytest.
         (200, {"error": "invalid_grant", "error_description": "Used.", "log_id": "1"}, GrantGone),
         (401, {"error": {"message": "Expired", "code": 190, "type": "OAuthException"}}, GrantGone),
         (400, {"code": 283, "message": "Your refresh token has expired"}, GrantGone),
-        (401, {"error": "invalid_client"}, Reject),
-        (401, {}, Reject),
+        (401, {"error": "invalid_client"}, ClientRefused),
+        (401, {}, ClientRefused),
         (400, {"error": "temporarily_unavailable"}, Retry),
         (400, {"error": {"message": "Busy", "code": 2, "is_transient": True}}, Retry),
         (429, {"error": "invalid_grant"}, Retry),
@@ -227,3 +229,59 @@ async def test_the_right_token_is_withdrawn(which: Any, token: str) -> None:
     assert (place.path, place.said["token"]) == ("/revoke", token)
     with pytest.raises(Reject, match="takes no withdrawal"):
         await oauth.revoke(msgspec.structs.replace(PLAIN, revoke_path=None), settings, OLD)
+
+
+MASTODON = msgspec.structs.replace(CLIENTS["mastodon"], token_api=("nowhere", ""))
+
+
+async def test_an_account_without_its_client_is_to_be_connected_again() -> None:
+    """If it fails, an account of a Mastodon server that was connected otherwise ends in a stack trace for ever."""
+    old = msgspec.structs.replace(OLD, kept={"server": "https://m.example"})
+    with pytest.raises(GrantGone, match="not kept"):
+        await oauth.refresh(MASTODON, Settings(), old, now=NOW)
+    with pytest.raises(Reject, match="cannot be told"):
+        await oauth.revoke(MASTODON, Settings(), old)
+
+
+async def test_a_server_is_asked_at_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a name that changes where it leads after the check sends secrets into this network."""
+    reached: list[bytes] = []
+
+    async def inside(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(await reader.read(1))
+        writer.close()
+
+    real, looked_up = socket.getaddrinfo, 0
+
+    def rebinding(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        nonlocal looked_up
+        if host not in ("m.example", b"m.example"):
+            return real(host, port, *args, **more)
+        looked_up += 1
+        return real("127.0.0.1", port, *args, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    async with await asyncio.start_server(inside, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        kept = {"server": f"https://m.example:{port}", "client_id": "c", "client_secret": "s"}
+        with pytest.raises(Reject, match="not a public address"):
+            await oauth.refresh(MASTODON, Settings(), msgspec.structs.replace(OLD, kept=kept), now=NOW)
+        assert (reached, looked_up) == ([], 1)
+
+
+async def test_a_checked_server_still_hears_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, servers that share an address answer for each other, or no certificate fits."""
+    asked: list[tuple[str, int]] = []
+
+    def at(origin: tuple[str, int]) -> tuple[str, ...]:
+        asked.append(origin)
+        return ("127.0.0.1",)
+
+    monkeypatch.setattr(oauth, "public_addresses", at)
+    async with endpoint(200, {"access_token": "x"}) as (place, settings):
+        port = urlsplit(settings.api_urls["p"]).port
+        kept = {"server": f"http://m.example:{port}", "client_id": "c", "client_secret": "s"}
+        fresh = await oauth.refresh(MASTODON, Settings(), msgspec.structs.replace(OLD, kept=kept), now=NOW)
+    assert fresh.access_token == "x"
+    assert asked == [("m.example", port)]
+    assert place.headers["Host"] == f"m.example:{port}"
