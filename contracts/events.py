@@ -269,6 +269,10 @@ class PostPublished(Event, frozen=True, kw_only=True, tag="post.published"):
         None
     )
     published_at: Annotated[Utc, Meta(description="When the platform confirmed it, UTC.")]
+    shown_at: Annotated[
+        Utc | None,
+        Meta(description="When people can see it, where the platform keeps it until then, UTC; null: at published_at."),
+    ] = None
 
 
 class PostMeasured(Event, frozen=True, kw_only=True, tag="post.measured"):

@@ -45,13 +45,16 @@ def as_request(event: RenderCompleted | PostRequested) -> PostRequested | None:
 def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draft:
     """Write the draft: title and tags cut to the platform's limits, attribution kept whole.
 
-    A scheduled post is private until its time, which the platform keeps; a time in the past means public at once.
+    What asked to be public is private until its time, which the platform keeps; a time in the past means public at
+    once. Whatever else was asked for stays so: no platform keeps the time of such a post.
     """
     destination = request.destination
     marker = marker_of(post_id(request.item_id, destination.platform, destination.account_id))
     privacy, publish_at = destination.privacy, destination.publish_at
-    if publish_at is not None and privacy != "unlisted":
-        privacy, publish_at = ("private", publish_at) if publish_at > now else ("public", None)
+    if privacy != "public" or (publish_at is not None and publish_at <= now):
+        publish_at = None
+    elif publish_at is not None:
+        privacy = "private"
     title = " ".join((request.title or request.rights.title).split())
     tags = _fit_tags(request.hashtags, limits.tags_chars, reserved=len(marker))
     words = make_caption(

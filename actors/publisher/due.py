@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from actors.publisher.draft import fresh
 from actors.publisher.schedule import Q
+from actors.runtime.db import into
 from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger
 from actors.runtime.work import Services
+from contracts.clock import Utc
 from contracts.events import PostRequested
 from contracts.ids import CorrelationId, PostId
 
@@ -23,16 +26,28 @@ __all__ = ["release_due"]
 BATCH: Final = 50
 
 
+class _Due(Struct, frozen=True, kw_only=True):
+    """A post whose time has come, as it was seen; claimed only if it is so still."""
+
+    post_id: PostId
+    correlation_id: CorrelationId
+    turn: int
+    wakes_at: Utc
+
+
 async def release_due(services: Services) -> None:
     """Ask for every post that is due. One indexed query when nothing is."""
     for row in await services.db.fetch(Q["list_due"], services.clock.now(), BATCH):
-        await _release(services, PostId(row["post_id"]), row["turn"], CorrelationId(row["correlation_id"]))
+        await _release(services, into(_Due, row))
 
 
-async def _release(services: Services, post: PostId, turn: int, correlation_id: CorrelationId) -> None:
-    async with services.unit(seed=f"schedule/{post}/{turn}", correlation_id=correlation_id, causation_id=None) as tx:
+async def _release(services: Services, due: _Due) -> None:
+    post = due.post_id
+    # Turns begin anew with a row that is made anew, and then for another asking or another moment.
+    seed = f"schedule/{post}/{due.correlation_id}/{due.wakes_at.isoformat()}/{due.turn}"
+    async with services.unit(seed=seed, correlation_id=due.correlation_id, causation_id=None) as tx:
         now = services.clock.now()
-        row = await tx.conn.fetchrow(Q["claim_due"], post, turn, now)
+        row = await tx.conn.fetchrow(Q["claim_due"], post, due.correlation_id, due.turn, due.wakes_at)
         if row is None:
             return
         late_s = await tx.conn.fetchval(Q["note_claim"], post, now)

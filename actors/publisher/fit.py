@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -22,6 +22,8 @@ from contracts.plan import Plan, plan_id
 from contracts.rights import attribution_text
 
 __all__ = ["fit"]
+
+WHEN_RENDERED: Final = "none: it goes on when it is rendered"
 
 
 async def fit(work: Work[Any], services: Services, posts: Posts, request: PostRequested, post: Post) -> bool:
@@ -48,13 +50,15 @@ async def fit(work: Work[Any], services: Services, posts: Posts, request: PostRe
     if post.rendered_again is not None:
         if rendered["plan_id"] == post.rendered_again:
             raise refusal
-        return False  # the old file came again, the new one is under way
+        # The old file came again, the new one is under way.
+        await posts.set_state("waiting", because=_again(platform.NAME, because), next_action=WHEN_RENDERED)
+        return False
     plan = mended(msgspec.convert(rendered["plan"], Plan), found)
     if plan is None:
         raise refusal
-    because = f"it is rendered again for {platform.NAME}: {because}"
+    because = _again(platform.NAME, because)
     async with work.commit() as tx:
-        await tx.conn.execute(Q["ask_anew"], post.post_id, because, plan_id(plan), work.now)
+        await tx.conn.execute(Q["ask_anew"], post.post_id, because, WHEN_RENDERED, plan_id(plan), work.now)
         tx.emit(
             RenderRequested(
                 item_id=request.item_id,
@@ -68,6 +72,10 @@ async def fit(work: Work[Any], services: Services, posts: Posts, request: PostRe
         )
     work.log.info("post.rendered_again", post_id=post.post_id, because=because)
     return False
+
+
+def _again(platform: str, because: str) -> str:
+    return f"it is rendered again for {platform}: {because}"
 
 
 async def _probe(services: Services, post: Post, rendered: Record | None, sha256: str) -> Probe:

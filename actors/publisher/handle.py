@@ -6,6 +6,7 @@ row says where to go on.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,11 @@ from actors.publisher.permitted import known_rights, require
 from actors.publisher.posts import Account, Held, Post, Posts, Q, Session
 from actors.publisher.schedule import place
 from actors.runtime import slots
+from actors.runtime.db import DRIVER_ERRORS, is_unavailable
 from actors.runtime.killpoint import reach
 from actors.runtime.oauth import OAuthClient
 from actors.runtime.work import Services, Work
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Snooze, Unconfirmed
+from contracts.errors import AuthExpired, EttamettaError, LeaseLost, RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import PostProgressed, PostPublished, PostRequested, RenderCompleted
 from contracts.ids import AccountId, post_id
 from contracts.platform import Publishes, RemotePost
@@ -33,6 +35,7 @@ from contracts.platform import Publishes, RemotePost
 __all__ = ["handle"]
 
 BY_ITSELF: Final = "none: it is tried again by itself for about a day, then see: ettametta dead list"
+A_BUG: Final = "none while it is tried again by itself; then its dead letter has the trace: ettametta dead list"
 
 ADDRESS_LIFE_S: Final = 21_600
 """How long a platform may fetch the file from its store: longer than any waits in its queue."""
@@ -58,13 +61,14 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
     request = await with_links(request, name, services, limits=platform.LIMITS)
     async with work.lease(f"post:{name}") as lease:
         posts = Posts(services, lease, name)
+        if isinstance(work.event, RenderCompleted):  # which carries no thumbnail and no subtitles
+            request = await posts.dress(request)
         draft = make_draft(request, limits=platform.LIMITS, now=work.now)
         post = await posts.intend(request, draft, size_bytes=size_bytes or 0)
-        if _is_over(work, post):
+        if _is_over(work, post, request):
             return
         try:
-            if size_bytes is None and post.session is None:
-                raise _not_stored(request)
+            _require_stored(request, post, size_bytes)
             await _Posting(work, services, posts, request).run(post)
         except Reject as error:
             await _fail(posts, error)
@@ -78,16 +82,31 @@ async def handle(work: Work[RenderCompleted] | Work[PostRequested], services: Se
         except Retry as error:
             await posts.explain(str(error), next_action=BY_ITSELF)
             raise
+        except EttamettaError:
+            raise
+        except Exception as error:
+            if not is_unavailable(error):
+                with suppress(LeaseLost, *DRIVER_ERRORS):  # what went wrong first is told, whatever comes of this
+                    await posts.explain(f"a fault of the program: {type(error).__name__}", next_action=A_BUG)
+            raise
 
 
 def _not_stored(request: PostRequested) -> Reject:
     return Reject(f"there is no stored video {request.key}", mend="Render or upload it again")
 
 
-def _is_over(work: Work[RenderCompleted] | Work[PostRequested], post: Post) -> bool:
+def _require_stored(request: PostRequested, post: Post, size_bytes: int | None) -> None:
+    if size_bytes is None and post.session is None:
+        raise _not_stored(request)
+
+
+def _is_over(work: Work[RenderCompleted] | Work[PostRequested], post: Post, request: PostRequested) -> bool:
     """Whether nothing is to be done. Raises: Reject for another wish for a post that was taken down."""
     if post.state == "published":
         work.log.info("post.already_published", post_id=post.post_id, url=post.url)
+        return True
+    if post.outdates(request):
+        work.log.info("post.outdated", post_id=post.post_id, asked_at=request.occurred_at, newer=post.correlation_id)
         return True
     if post.settled == "dropped" and post.correlation_id == work.event.correlation_id:
         work.log.info("post.dropped", post_id=post.post_id)
@@ -244,7 +263,7 @@ class _Posting:
         self._work.log.warning("post.waiting", post_id=post.post_id, because=because)
 
     async def _finish(self, post: Post, account: AccountId, remote: RemotePost, undressed: str) -> None:
-        now = self._work.now
+        now, shown_at = self._work.now, post.draft.publish_at
         note = "; ".join(part for part in (privacy_note(post.draft, remote.privacy), undressed) if part)
         async with self._work.commit() as tx:
             await tx.conn.execute(
@@ -261,6 +280,7 @@ class _Posting:
                     url=remote.url,
                     privacy=remote.privacy,
                     published_at=now,
+                    shown_at=shown_at if shown_at is not None and shown_at > now else None,
                 )
             )
         self._work.log.info("post.published", post_id=post.post_id, url=remote.url, note=note)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.runtime.db import Connection, into, load_queries
 from actors.runtime.ledger import Lease
@@ -45,6 +46,17 @@ class Post(Struct, frozen=True, kw_only=True):
     correlation_id: CorrelationId
     settled: Literal["url", "absent", "dropped"] | None
     rendered_again: str | None
+    asked_at: Utc | None
+    superseded: tuple[CorrelationId, ...]
+
+    def outdates(self, request: PostRequested) -> bool:
+        """Whether a newer asking stands in the row. What the engine asks again belongs to the asking it began with."""
+        if request.correlation_id == self.correlation_id:
+            return False
+        if request.correlation_id in self.superseded:
+            return True
+        asked_at = request.occurred_at
+        return self.asked_at is not None and asked_at is not None and asked_at < self.asked_at
 
 
 class Session(Struct, frozen=True, kw_only=True):
@@ -123,13 +135,30 @@ class Posts:
             yield tx.conn
 
     async def intend(self, request: PostRequested, draft: Draft, *, size_bytes: int) -> Post:
-        """Write the intent, before the first outside call. What was begun or published stays as it is."""
+        """Write the intent, before the first outside call.
+
+        What was begun or published stays as it is, and so does what a newer asking wrote.
+        """
         now = self._services.clock.now()
-        content = (draft, request.key, size_bytes, request.correlation_id, request, now)
+        content = (draft, request.key, size_bytes, request.correlation_id, request, now, request.occurred_at)
         async with self.fenced() as conn:
             await conn.execute(Q["put_intent"], self.post_id, request.item_id, request.destination.platform, *content)
+            post = await self._read(conn)
+            if post.outdates(request):
+                return post
             await conn.execute(Q["renew_intent"], self.post_id, *content)
             return await self._read(conn)
+
+    async def dress(self, request: PostRequested) -> PostRequested:
+        """Return the request with the thumbnail and subtitles that its asking named before it was rendered again."""
+        row = await self._services.db.fetchrow(Q["dress_of"], self.post_id, request.correlation_id)
+        if row is None:
+            return request
+        return replace(
+            request,
+            thumbnail_key=request.thumbnail_key or row["thumbnail_key"],
+            subtitles_key=request.subtitles_key or row["subtitles_key"],
+        )
 
     async def claim(self, request: PostRequested, post: Post) -> tuple[Post, Account | Held]:
         """Choose the account and note it.
@@ -163,9 +192,15 @@ class Posts:
         )
 
     async def account(self, conn: Connection, request: PostRequested, post: Post) -> Account | Held:
-        """Choose the account; a session that is open stays with the account that opened it."""
-        wanted = post.account_id if post.session is not None else request.destination.account_id
+        """Choose the account: an open session's, the one that is named, or the one that was chosen before.
+
+        A post of which nothing was sent is free again when its account was disconnected.
+        """
         accounts = [into(Account, row) for row in await conn.fetch(Q["list_accounts"], post.platform)]
+        gone = {account.account_id for account in accounts if account.state == "disconnected"}
+        wanted = post.account_id
+        if post.session is None:
+            wanted = request.destination.account_id or (None if wanted in gone else wanted)
         return choose_account(accounts, wanted=wanted, platform=post.platform, asks_only=self.may_exist(post))
 
     def may_exist(self, post: Post) -> bool:

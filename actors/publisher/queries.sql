@@ -2,20 +2,23 @@
 
 -- name: put_intent :exec  The row that stands before the first outside call
 insert into posts (post_id, item_id, platform, state, draft, object_key, size_bytes, correlation_id, request, intent_at,
-                   updated_at)
-values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $9)
+                   updated_at, asked_at)
+values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $9, $10)
 on conflict (post_id) do nothing;
 
 -- name: lock_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes, session,
-       platform_post_id, url, privacy, correlation_id, settled, rendered_again
+       platform_post_id, url, privacy, correlation_id, settled, rendered_again, asked_at, superseded
 from posts where post_id = $1
 for update;
 
--- name: renew_intent :exec  A new request for a post of which nothing was sent
+-- name: renew_intent :exec  A request for a post of which nothing was sent; a new asking takes the place of the one before
 update posts
 set draft = $2, object_key = $3, size_bytes = $4, correlation_id = $5, request = $6, updated_at = $7,
-    settled = case when settled = 'dropped' then null else settled end
+    settled = case when settled = 'dropped' then null else settled end,
+    asked_at = case when correlation_id = $5 then asked_at else $8 end,
+    superseded = case when correlation_id = $5 then superseded else superseded || correlation_id end,
+    rendered_again = case when correlation_id = $5 then rendered_again end
 where post_id = $1 and session is null and platform_post_id is null
   and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed')
   and (settled is distinct from 'dropped' or correlation_id <> $5);
@@ -65,10 +68,12 @@ where post_id = $1 and state <> 'published';
 -- name: explain :exec
 update posts set because = $2, next_action = $3, updated_at = $4 where post_id = $1 and state <> 'published';
 
--- name: set_waiting :exec  Without a session the post belongs to whichever account its request names
+-- name: set_waiting :exec  The post stays its account's; one that was disconnected keeps only what it was sent
 update posts
 set state = 'waiting', because = $2, next_action = $3, updated_at = $4,
-    account_id = case when session is null then null else account_id end
+    account_id = case when session is not null then account_id
+                      else (select a.account_id from accounts a
+                            where a.account_id = posts.account_id and a.state <> 'disconnected') end
 where post_id = $1 and state <> 'published';
 
 -- name: set_published :exec
@@ -83,11 +88,12 @@ select pg_advisory_xact_lock(hashtextextended('publisher.waiting.' || $1::text, 
 -- name: list_accounts :many
 select account_id, state, state_because, paused_at, paused_because from accounts where platform = $1 order by account_id;
 
--- name: list_waiting :many  Oldest first
-select post_id, correlation_id, request from posts
-where platform = $1 and state = 'waiting'
-  and coalesce(account_id, request -> 'destination' ->> 'account_id', $2) = $2
-order by intent_at, post_id;
+-- name: list_waiting :many  Oldest first; what nothing was sent of does not wait for an account that was disconnected
+select p.post_id, p.correlation_id, p.request
+from posts p left join accounts a on a.account_id = p.account_id and (a.state <> 'disconnected' or p.session is not null)
+where p.platform = $1 and p.state = 'waiting'
+  and coalesce(a.account_id, p.request -> 'destination' ->> 'account_id', $2) = $2
+order by p.intent_at, p.post_id;
 
 -- name: rendered_from :one  What the same bytes were rendered from last; none: they were made elsewhere
 select plan_id, item_id, plan, rendition from renditions where rendition ->> 'sha256' = $1 order by started_at desc, plan_id limit 1;
@@ -117,8 +123,7 @@ update accounts set paused_at = $3, paused_because = $2 where account_id = $1 an
 returning true;
 
 -- name: ask_anew :exec  The platform does not take the file as it is; another is made of the same plan
-update posts set state = 'waiting', because = $2, next_action = 'none: it goes on when it is rendered', rendered_again = $3,
-                 updated_at = $4
+update posts set state = 'waiting', because = $2, next_action = $3, rendered_again = $4, updated_at = $5
 where post_id = $1;
 
 -- name: settle :exec  A person's word on a post whose outcome is not known, or that is given up
@@ -141,6 +146,10 @@ from posts where post_id = $1;
 
 -- name: like_id :many  Posts whose id begins so
 select post_id from posts where starts_with(post_id, $1) order by post_id limit 2;
+
+-- name: dress_of :one  What was to be added to the post, as the same asking said before
+select request ->> 'thumbnail_key' as thumbnail_key, request ->> 'subtitles_key' as subtitles_key
+from posts where post_id = $1 and correlation_id = $2;
 
 -- name: state_of :val
 select state from posts where post_id = $1;

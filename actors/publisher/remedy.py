@@ -20,6 +20,7 @@ from actors.runtime.ledger import Ledger, Tx
 from contracts.errors import Reject, Snooze
 from contracts.events import PostPublished, PostRequested
 from contracts.ids import AccountId, ItemId, PostId
+from contracts.platform import Draft
 
 __all__ = ["Line", "Remedy"]
 
@@ -66,6 +67,7 @@ class Remedy:
             raise Reject(f"post {post_id} was sent to no account yet", mend="There is nothing to settle")
         platform_post_id = platform_post_id or row["platform_post_id"] or _id_in(row["platform"], url)
         note = f"a person said on {self._clock.now():%Y-%m-%d %H:%M} UTC that it is there"
+        shown_at = msgspec.convert(row["draft"], Draft).publish_at
         try:
             async with self._settling(row) as tx:
                 now = self._clock.now()
@@ -82,6 +84,7 @@ class Remedy:
                         url=url,
                         privacy=row["privacy"],
                         published_at=now,
+                        shown_at=shown_at if shown_at is not None and shown_at > now else None,
                     )
                 )
         except asyncpg.UniqueViolationError as error:

@@ -68,8 +68,8 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 def keeps(platform: str, destination: Destination) -> bool:
-    """Whether the platform keeps the post until its time; an unlisted one would become public there."""
-    return platforms.module(platform).CAPS.schedules and destination.privacy != "unlisted"
+    """Whether the platform keeps the post until its time; whatever it keeps becomes public there."""
+    return platforms.module(platform).CAPS.schedules and destination.privacy == "public"
 
 
 def decide(
@@ -216,9 +216,8 @@ async def place(
         return None
     if time is None or not time.timed:
         return request
-    publish_at: datetime | None = time.due_at
-    if not time.kept_there:  # its time has come, which makes it public; unlisted it stays. Clocks of replicas differ.
-        publish_at = None if request.destination.privacy == "unlisted" else min(time.due_at, now)
+    # Where the platform does not keep it, its time has come. Clocks of replicas differ.
+    publish_at = time.due_at if time.kept_there else min(time.due_at, now)
     return replace(request, destination=replace(request.destination, publish_at=publish_at))
 
 

@@ -38,14 +38,14 @@ update posts set state = $2, because = $3, next_action = $4, updated_at = $5
 where post_id = $1 and session is null and state <> 'published';
 
 -- name: list_due :many  The longest due first
-select t.post_id, t.turn, t.correlation_id from post_times t join posts p using (post_id)
+select t.post_id, t.turn, t.correlation_id, t.wakes_at from post_times t join posts p using (post_id)
 where t.wakes_at <= $1 and p.state = 'scheduled'
 order by t.wakes_at, t.post_id limit $2;
 
 -- name: claim_due :one  Locked against other replicas, which pass it by; a turn is claimed once
 select t.due_at, p.request
 from post_times t join posts p using (post_id)
-where t.post_id = $1 and t.turn = $2 and t.wakes_at <= $3 and p.state = 'scheduled'
+where t.post_id = $1 and t.correlation_id = $2 and t.turn = $3 and t.wakes_at = $4 and p.state = 'scheduled'
 for update of t skip locked;
 
 -- name: note_claim :val  Returns how late it is, seconds

@@ -12,8 +12,13 @@ select at from (
     where platform = $1 and ($2::text is null or account_id = $2) and session is not null and published_at is null
       and updated_at > $3 and item_id <> $4
     union all
-    select reserved_at from post_slots
-    where platform = $1 and ($2::text is null or account_id in ('', $2)) and reserved_at > $3 and item_id <> $4
+    select s.reserved_at from post_slots s
+    where s.platform = $1 and ($2::text is null or s.account_id in ('', $2)) and s.reserved_at > $3 and s.item_id <> $4
+      and not exists (  -- its post counts by itself
+          select from posts p
+          where p.item_id = s.item_id and p.platform = s.platform
+            and coalesce(p.request -> 'destination' ->> 'account_id', '') = s.account_id
+            and (p.published_at > $3 or (p.session is not null and p.published_at is null and p.updated_at > $3)))
 ) as every order by at;
 
 -- name: reserve :exec

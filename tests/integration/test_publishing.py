@@ -17,6 +17,7 @@ import pytest
 from actors.platforms import youtube
 from actors.platforms._google_upload import CHUNK_UNIT_BYTES
 from actors.platforms._youtube_errors import next_quota_day
+from actors.publisher import handle
 from actors.publisher.doubt import CERTAIN_AFTER, PATIENCE, SLOW_POLL
 from actors.publisher.dress import DRESSED_WITHIN
 from actors.publisher.posts import Posts, Session
@@ -27,7 +28,7 @@ from actors.runtime.ledger import Ledger
 from actors.runtime.slots import PostsPerDay
 from actors.runtime.work import Services
 from contracts.errors import RateLimited, Reject, Retry, Snooze, Unconfirmed
-from contracts.events import AccountConnected, Destination, PostRequested
+from contracts.events import AccountConnected, Destination, PostRequested, RenderCompleted
 from contracts.ids import CorrelationId, EventId, ItemId, ObjectKey
 from contracts.media import Rational, Rendition
 from contracts.plan import Clip, Plan, PlanSource, plan_id
@@ -40,6 +41,10 @@ CHUNKS = 5
 VIDEO = bytes(range(256)) * (CHUNK_UNIT_BYTES // 256 * (CHUNKS - 1)) + b"the end"
 RIGHTS = RightsRecord(licence="CC-BY-4.0", title="Reef", author="Ann", source_url="https://archive.org/details/reef")
 CONSUMER = "publisher-post-requested"
+PLAN = Plan(
+    sources=(PlanSource(id="a", key=ObjectKey("a.mp4"), sha256="0", rights=RightsRecord(licence="CC0-1.0")),),
+    clips=(Clip(source="a", start_us=0, end_us=20_000_000),),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -482,10 +487,7 @@ async def test_a_video_that_does_not_fit_is_rendered_again_once(
     await channel.connect()
     monkeypatch.setattr(youtube, "LIMITS", msgspec.structs.replace(youtube.LIMITS, max_fps=24.0))
     request = await asked(channel)
-    plan = Plan(
-        sources=(PlanSource(id="a", key=ObjectKey("a.mp4"), sha256="0", rights=RightsRecord(licence="CC0-1.0")),),
-        clips=(Clip(source="a", start_us=0, end_us=20_000_000),),
-    )
+    plan = PLAN
     await rendered(channel, request, plan)
     assert await channel.settle(request) == "ack"
     post = await channel.post()
@@ -496,6 +498,8 @@ async def test_a_video_that_does_not_fit_is_rendered_again_once(
     assert (await channel.state())["sessions"] == []
     assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "ack"
     assert len(await channel.given("render.requested")) == 1
+    still = await channel.post()
+    assert (still["state"], still["because"], still["next_action"]) == ("waiting", post["because"], post["next_action"])
     slower = msgspec.structs.replace(plan, output=msgspec.structs.replace(plan.output, fps=Rational(24)))
     again_made = msgspec.structs.replace(request, event_id=EventId(""), key=await channel.put_video(VIDEO[1:]))
     await rendered(channel, again_made, slower)
@@ -503,7 +507,67 @@ async def test_a_video_that_does_not_fit_is_rendered_again_once(
     assert (await channel.post())["state"] == "published"
 
 
-async def rendered(channel: Channel, request: PostRequested, plan: Plan) -> None:
+async def test_another_wish_has_a_video_that_does_not_fit_rendered_again(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rendering failed, a person asks anew, and the post stays claimed for ever without a word."""
+    await channel.connect()
+    monkeypatch.setattr(youtube, "LIMITS", msgspec.structs.replace(youtube.LIMITS, max_fps=24.0))
+    request = await asked(channel)
+    await rendered(channel, request, PLAN)
+    assert await channel.settle(request) == "ack"
+    another = stamped(msgspec.structs.replace(request, event_id=EventId(""), correlation_id=CorrelationId("")))
+    assert await channel.settle(another) == "ack"
+    told = await channel.given("render.requested")
+    assert [one["correlation_id"] for one in told] == [request.correlation_id, another.correlation_id]
+    post = await channel.post()
+    assert (post["state"], post["next_action"]) == ("waiting", "none: it goes on when it is rendered")
+
+
+async def test_what_is_rendered_again_keeps_its_thumbnail_and_subtitles(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video that is rendered again for its platform is posted without the thumbnail and subtitles asked for."""
+    await channel.connect()
+    monkeypatch.setattr(youtube, "LIMITS", msgspec.structs.replace(youtube.LIMITS, max_fps=24.0))
+    monkeypatch.setattr(youtube, "CAPS", msgspec.structs.replace(youtube.CAPS, dresses=False))
+    thumbnail, subtitles = await channel.put_video(b"a picture"), await channel.put_video(b"words")
+    request = await asked(channel, thumbnail_key=thumbnail, subtitles_key=subtitles)
+    await rendered(channel, request, PLAN)
+    assert await channel.settle(request) == "ack"
+    slower = msgspec.structs.replace(PLAN, output=msgspec.structs.replace(PLAN.output, fps=Rational(24)))
+    mended = msgspec.structs.replace(request, key=await channel.put_video(VIDEO[1:]))
+    completed = RenderCompleted(
+        item_id=request.item_id,
+        correlation_id=request.correlation_id,
+        rendition=await rendered(channel, mended, slower),
+        rights=RIGHTS,
+        title=request.title,
+        destination=request.destination,
+    )
+    assert await channel.settle(stamped(completed)) == "ack"
+    post = await channel.post()
+    assert post["state"] == "published"
+    assert (post["draft"]["thumbnail"], post["draft"]["subtitles"]) == (thumbnail, subtitles)
+    assert "without its thumbnail and subtitles: youtube takes none" in post["because"]
+
+
+async def test_a_fault_of_the_program_is_said_in_the_row(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug leaves a post claimed, and nothing says why it does not go on or where to look."""
+    await channel.connect()
+
+    async def fit(*_: Any) -> bool:
+        raise ValueError("https://example.org/?signature=secret")
+
+    monkeypatch.setattr(handle, "fit", fit)
+    assert await channel.settle(await asked(channel)) == "term"
+    post = await channel.post()
+    assert (post["state"], post["because"]) == ("claimed", "a fault of the program: ValueError")
+    assert "ettametta dead list" in post["next_action"]
+    assert "ValueError" in await channel.db.fetchval("select error from dead_letters")
+
+
+async def rendered(channel: Channel, request: PostRequested, plan: Plan) -> Rendition:
     """Write down that the file of a request was rendered here from a plan."""
     rendition = Rendition(
         item_id=request.item_id,
@@ -527,6 +591,7 @@ async def rendered(channel: Channel, request: PostRequested, plan: Plan) -> None
         "insert into renditions (plan_id, item_id, plan, rendition) values ($1, $2, $3, $4)",
         *(rendition.plan_id, rendition.item_id, plan, rendition),
     )
+    return rendition
 
 
 async def test_what_cannot_be_added_keeps_no_post_from_standing(
@@ -564,6 +629,32 @@ async def test_room_is_kept_before_a_render_and_waited_for(channel: Channel) -> 
     await slots.reserve(channel.db, ItemId("a:2"), here, one, now=now + timedelta(hours=1))
     later = now + timedelta(hours=26)
     await slots.reserve(channel.db, ItemId("a:3"), here, one, now=later)
+
+
+async def test_what_is_posted_and_kept_room_for_counts_once(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload that is under way, or that a person found there, takes the room of two."""
+    account = await channel.connect()
+    request = await asked(channel)
+    kill_at(monkeypatch, "publisher.uploaded")
+    with pytest.raises(Killed):
+        await channel.deliver(request)
+    here, two = Destination(platform="youtube"), PostsPerDay(account=2)
+    assert await channel.db.fetchval("select count(*) from post_slots") == 1
+
+    async def reserve(item: str) -> None:
+        await slots.reserve(channel.db, ItemId(item), here, two, account=account, now=channel.clock.now())
+
+    await reserve("a:1")
+    with pytest.raises(RateLimited):
+        await reserve("a:2")
+    channel.clock.turn(10.0)
+    await channel.db.execute("update leases set expires_at = now()")
+    post = (await channel.post())["post_id"]
+    await Remedy(channel.db, channel.clock).there(post, url="https://youtube.example.org/abc", platform_post_id="abc")
+    await slots.release(channel.db, ItemId("a:1"), here)
+    await reserve("a:2")
+    with pytest.raises(RateLimited):
+        await reserve("a:3")
 
 
 async def test_progress_is_told_at_most_once_a_second(channel: Channel) -> None:
@@ -805,7 +896,7 @@ async def test_a_time_in_the_past_publishes_at_once(channel: Channel) -> None:
     """A video whose time passed while it waited stays hidden."""
     await channel.connect()
     at = channel.clock.now() - timedelta(hours=1)
-    request = await asked(channel, destination=Destination(platform="youtube", publish_at=at))
+    request = await asked(channel, destination=Destination(platform="youtube", privacy="public", publish_at=at))
     assert await channel.settle(request) == "ack"
     assert (await channel.video())["privacy"] == "public"
 

@@ -21,7 +21,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.db import Database
 from actors.runtime.ledger import Ledger
 from contracts.errors import Reject
-from contracts.events import AccountConnected, Destination, PostRequested
+from contracts.events import AccountConnected, Destination, PostPublished, PostRequested
 from contracts.ids import AccountId, CorrelationId, ItemId, PostId
 from contracts.rights import RightsRecord
 from deploy.cli import main
@@ -242,6 +242,8 @@ async def test_a_slot_on_a_platform_that_keeps_times_is_given_to_it(channel: Cha
     kept = await row(channel, post)
     assert (kept["state"], kept["kept_there"], kept["wakes_at"], kept["due_at"]) == ("published", True, None, slot)
     assert (await channel.video())["publish_at"] == f"{slot:%Y-%m-%dT%H:%M:%SZ}"
+    [published] = await channel.given("post.published")
+    assert msgspec.convert(published, PostPublished).shown_at == slot
     [shown] = await agenda(channel).shown(account, slots=1)
     assert [each.kept_there for each in shown.planned] == [True]
     channel.clock.turn(4 * 3600)
@@ -410,6 +412,128 @@ async def test_asked_again_for_another_time_it_goes_then(channel: Channel) -> No
     channel.clock.turn(3 * 3600)
     await tick(channel)
     assert await titles(channel) == ["A reef"]
+
+
+async def test_an_older_asking_does_not_take_the_place_of_a_newer_one(channel: Channel) -> None:
+    """Redelivered after a person asked anew, the asking before that posts at its own time."""
+    await channel.connect()
+    start = channel.clock.now()
+    old = msgspec.structs.replace(await request(channel), occurred_at=start)
+    newer = msgspec.structs.replace(await request(channel, publish_at=start + 48 * HOUR), occurred_at=start + HOUR)
+    assert await channel.settle(newer) == "ack"
+    assert await channel.settle(old) == "ack"
+    planned = await channel.post()
+    assert (planned["state"], planned["correlation_id"]) == ("scheduled", newer.correlation_id)
+    assert await titles(channel) == []
+
+
+async def test_what_comes_late_of_an_asking_that_was_given_up_changes_nothing(channel: Channel) -> None:
+    """What the clock asked for just before a person asked anew is posted all the same."""
+    await channel.connect()
+    start = channel.clock.now()
+    post = await asked(channel, publish_at=start + HOUR)
+    channel.clock.turn(3601)
+    await release_due(channel.services)
+    [late] = await told(channel)
+    newer = await request(channel, publish_at=start + 5 * HOUR)
+    assert late.occurred_at is not None
+    newer = msgspec.structs.replace(newer, occurred_at=late.occurred_at - timedelta(seconds=1))
+    assert await channel.settle(newer) == "ack"
+    assert await channel.settle(late) == "ack"
+    planned = await row(channel, post)
+    assert (planned["state"], planned["due_at"]) == ("scheduled", start + 5 * HOUR)
+    assert await titles(channel) == []
+    channel.clock.turn(4 * 3600)
+    await tick(channel)
+    assert await titles(channel) == ["A reef"]
+
+
+async def test_a_time_that_is_given_anew_is_asked_for_anew(channel: Channel) -> None:
+    """The event for the second time has the id of the first: it passes for known, and the post never goes."""
+    await channel.connect()
+    post = await asked(channel, publish_at=channel.clock.now() + HOUR)
+    await channel.db.execute("update probes set probe = jsonb_set(probe, '{duration_us}', '999999999999999')")
+    channel.clock.turn(3601)
+    await tick(channel)
+    await asked(channel)  # at once: its time is dropped
+    assert (await row(channel, post))["state"] == "failed"
+    assert await channel.db.fetchval("select count(*) from post_times") == 0
+    await channel.db.execute("update probes set probe = jsonb_set(probe, '{duration_us}', '20000000')")
+    await asked(channel, publish_at=channel.clock.now() + HOUR)
+    channel.clock.turn(3601)
+    await tick(channel)
+    events = await told(channel)
+    assert len({event.event_id for event in events}) == len(events) == 2
+    assert (await row(channel, post))["state"] == "published"
+
+
+# Accounts and privacy ------------------------------------------------------------------------------
+
+
+async def test_a_planned_post_stays_its_accounts_when_another_is_connected(channel: Channel) -> None:
+    """A second account is connected, and every planned post that names none fails."""
+    account = await channel.connect(account="a@sandbox.test")
+    post = await asked(channel, publish_at=channel.clock.now() + HOUR)
+    await channel.connect(account="b@sandbox.test")
+    channel.clock.turn(3601)
+    await tick(channel)
+    done = await row(channel, post)
+    assert (done["state"], done["account_id"]) == ("published", account)
+
+
+async def test_a_planned_post_waits_for_its_paused_account(channel: Channel) -> None:
+    """After a strike on one account, what was planned for it goes to another one."""
+    account = await channel.connect(account="a@sandbox.test")
+    post = await asked(channel, publish_at=channel.clock.now() + HOUR)
+    await channel.services.tokens.pause(account, "a strike")
+    other = await channel.connect(account="b@sandbox.test")
+    channel.clock.turn(3601)
+    await tick(channel)
+    held = await row(channel, post)
+    assert (held["state"], held["account_id"]) == ("waiting", account)
+    assert "is paused: a strike" in held["because"]
+    before = await told(channel)
+    await channel.settle(stamped(AccountConnected(account_id=other, platform="youtube")))
+    assert await told(channel) == before
+    await channel.db.execute("update accounts set paused_at = null, paused_because = ''")
+    await channel.settle(stamped(AccountConnected(account_id=account, platform="youtube")))
+    for event in (await told(channel))[len(before) :]:
+        await channel.settle(event)
+    done = await row(channel, post)
+    assert (done["state"], done["account_id"]) == ("published", account)
+
+
+async def test_a_planned_post_is_free_when_its_account_is_disconnected(channel: Channel) -> None:
+    """A post waits for ever for an account that a person took away."""
+    account = await channel.connect(account="a@sandbox.test")
+    post = await asked(channel, publish_at=channel.clock.now() + HOUR)
+    await channel.services.tokens.pause(account, "a strike")
+    channel.clock.turn(3601)
+    await tick(channel)
+    await channel.db.execute("update accounts set state = 'disconnected' where account_id = $1", account)
+    other = await channel.connect(account="b@sandbox.test")
+    before = len(await told(channel))
+    await channel.settle(stamped(AccountConnected(account_id=other, platform="youtube")))
+    for event in (await told(channel))[before:]:
+        await channel.settle(event)
+    done = await row(channel, post)
+    assert (done["state"], done["account_id"]) == ("published", other)
+
+
+@pytest.mark.parametrize("hours", [0.1, 3.0])
+async def test_a_private_post_stays_private_at_its_time(channel: Channel, hours: float) -> None:
+    """What a person asked to keep private is shown to everybody when its time comes."""
+    await channel.connect()
+    at = channel.clock.now() + hours * HOUR
+    post = await asked(channel, privacy="private", publish_at=at)
+    waiting = await row(channel, post)
+    assert (waiting["state"], waiting["kept_there"]) == ("scheduled", False)
+    channel.clock.turn(hours * 3600 + 1)
+    await tick(channel)
+    video = await channel.video()
+    assert (video["privacy"], video["publish_at"]) == ("private", None)
+    [published] = await channel.given("post.published")
+    assert msgspec.convert(published, PostPublished).shown_at is None
 
 
 # Wall clocks ---------------------------------------------------------------------------------------

@@ -286,6 +286,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ",
         "privacy": "unlisted",
         "published_at": AT,
+        "shown_at": AT,
     },
     "post.requested": {
         "item_id": ITEM,

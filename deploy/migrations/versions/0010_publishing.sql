@@ -14,8 +14,12 @@ comment on column accounts.paused_at is 'Nothing is posted to it until a person 
 alter table posts add column settled text check (settled in ('url', 'absent', 'dropped'));
 alter table posts add column settled_at timestamptz;
 alter table posts add column rendered_again text;
+alter table posts add column asked_at timestamptz;
+alter table posts add column superseded text[] not null default '{}';
 comment on column posts.settled is 'What a person decided: url, it is there; absent, it is not; dropped, it is given up. Null: nothing.';
 comment on column posts.rendered_again is 'The plan that was asked for because the platform does not take the first; null: none was.';
+comment on column posts.asked_at is 'When its asking (correlation_id) happened: an older one does not take its place.';
+comment on column posts.superseded is 'Correlations of the askings whose place a newer one took: what comes of them late changes nothing.';
 
 create table post_slots (
     item_id     text        not null,
