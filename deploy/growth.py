@@ -78,6 +78,8 @@ def _growth(found: Growth) -> str:
     if found.change is not None and found.low is not None and found.high is not None:
         interval = f"{found.low:+.0%} to {found.high:+.0%}, 95 %"
         return f"views of a post at two days {found.change:+.0%} in a week ({interval}); {found.because}"
+    if found.change is not None:
+        return f"views of a post at two days {found.change:+.0%} in a week (no interval); {found.because}"
     needs = "" if found.needs_days is None else f"needs {found.needs_days} more days: "
     return f"no growth to tell yet; {needs}{found.because}"
 

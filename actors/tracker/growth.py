@@ -57,13 +57,13 @@ class Shot(Struct, frozen=True, kw_only=True):
 
 
 class Post(Struct, frozen=True, kw_only=True):
-    """A published post with its snapshots, oldest first."""
+    """A published post with its snapshots, oldest first. shown_at: since when people can see it."""
 
     post_id: str
     platform: str
     account_id: str
     niche: str
-    published_at: Utc
+    shown_at: Utc
     shots: tuple[Shot, ...] = ()
 
 
@@ -89,7 +89,10 @@ class Week(Struct, frozen=True, kw_only=True):
 
 
 class Growth(Struct, frozen=True, kw_only=True):
-    """Views of a post at the age of two days, one week against the week before; 0.2 is +20 %."""
+    """Views of a post at the age of two days, one week against the week before; 0.2 is +20 %.
+
+    low, high: its 95 % interval. What is null has its reason in `because`.
+    """
 
     change: float | None = None
     low: float | None = None
@@ -135,14 +138,14 @@ def weeks_of(posts: Sequence[Post], now: datetime) -> tuple[Week, ...]:
     if not posts:
         return ()
     last = monday_of(now)
-    first = max(monday_of(min(post.published_at for post in posts)), last - MOST_WEEKS * WEEK)
+    first = max(monday_of(min(post.shown_at for post in posts)), last - MOST_WEEKS * WEEK)
     count = (last - first) // WEEK + 1
     return tuple(_week(posts, first + number * WEEK, now) for number in range(count))
 
 
 def _week(posts: Sequence[Post], begins_at: datetime, now: datetime) -> Week:
     ends_at = begins_at + WEEK
-    new = sum(begins_at <= post.published_at < ends_at for post in posts)
+    new = sum(begins_at <= post.shown_at < ends_at for post in posts)
     parts = [part for post in posts if (part := _gain(post, begins_at, min(ends_at, now))) is not None]
     open_ended = sum(part.high is None for part in parts)
     because = ""
@@ -164,13 +167,13 @@ def _week(posts: Sequence[Post], begins_at: datetime, now: datetime) -> Week:
 def _gain(post: Post, begins_at: datetime, ends_at: datetime) -> Traced | None:
     """Bound what a post gained in a span; None: it was not out, it told no views, or it was not followed any more."""
     known = [(shot.measured_at, shot.views) for shot in post.shots if shot.views is not None]
-    if not known or post.published_at >= ends_at:
+    if not known or post.shown_at >= ends_at:
         return None
     followed = post.shots[-1].bucket < len(SNAPSHOTS) - 1
-    points = [(post.published_at, 0), *known]
+    points = [(post.shown_at, 0), *known]
     if not followed and points[-1][0] <= begins_at:
         return None
-    before = [point for point in points if point[0] <= begins_at and post.published_at < begins_at]
+    before = [point for point in points if point[0] <= begins_at and post.shown_at < begins_at]
     until = [point for point in points if point[0] <= ends_at]
     since = [point for point in points if point[0] >= begins_at]
     after = [point for point in points if point[0] >= ends_at]
@@ -183,7 +186,7 @@ def _gain(post: Post, begins_at: datetime, ends_at: datetime) -> Traced | None:
         post_id=post.post_id,
         low=0 if start_high is None else max(0, end_low - start_high),
         high=None if end_high is None else max(0, end_high - start_low),
-        snapshots=tuple(sorted(used - {post.published_at})),
+        snapshots=tuple(sorted(used - {post.shown_at})),
     )
 
 
@@ -201,13 +204,16 @@ def growth_of(posts: Sequence[Post], now: datetime) -> Growth:
         why += f"there are {len(earlier)} and {len(later)}"
         return Growth(week=ripe, posts=(len(earlier), len(later)), needs_days=days, because=why)
     change, low, high = _compare([part.low for part in earlier], [part.low for part in later])
+    because = f"{len(later)} posts of the week from {ripe:%Y-%m-%d} against {len(earlier)} of the week before"
+    if low is None:
+        because += "; the posts of each week have the same views, and without spread there is no interval"
     return Growth(
         change=change,
         low=low,
         high=high,
         week=ripe,
         posts=(len(earlier), len(later)),
-        because=f"{len(later)} posts of the week from {ripe:%Y-%m-%d} against {len(earlier)} of the week before",
+        because=because,
         of=(*earlier, *later),
     )
 
@@ -216,7 +222,7 @@ def _at_age(posts: Sequence[Post], week: datetime) -> list[Traced]:
     """Return the views at the age of two days of each post of that week that has them."""
     found = []
     for post in posts:
-        if not week <= post.published_at < week + WEEK:
+        if not week <= post.shown_at < week + WEEK:
             continue
         fits = (
             shot
@@ -236,7 +242,7 @@ def _days_needed(posts: Sequence[Post], ripe: datetime, *, later: int, now: date
 
     def could(week: datetime) -> bool:
         """A week that is over must have enough posts; one that is not may still get them."""
-        return week + WEEK > now or sum(week <= post.published_at < week + WEEK for post in posts) >= MIN_POSTS
+        return week + WEEK > now or sum(week <= post.shown_at < week + WEEK for post in posts) >= MIN_POSTS
 
     week = ripe + WEEK
     good = later >= MIN_POSTS
@@ -246,14 +252,14 @@ def _days_needed(posts: Sequence[Post], ripe: datetime, *, later: int, now: date
     return ready(week)
 
 
-def _compare(earlier: Sequence[int], later: Sequence[int]) -> tuple[float, float, float]:
-    """Return the ratio less one and its 95 % interval."""
+def _compare(earlier: Sequence[int], later: Sequence[int]) -> tuple[float, float | None, float | None]:
+    """Return the ratio less one and its 95 % interval; None: without spread there is none."""
     a, b = ([math.log1p(views) for views in some] for some in (earlier, later))
     error_a, error_b = variance(a) / len(a), variance(b) / len(b)
     error = error_a + error_b
     middle = fmean(b) - fmean(a)
     if error == 0:
-        return math.expm1(middle), math.expm1(middle), math.expm1(middle)
+        return math.expm1(middle), None, None
     freedom = error**2 / (error_a**2 / (len(a) - 1) + error_b**2 / (len(b) - 1))
     reach = float(stats.t.ppf(0.975, freedom)) * math.sqrt(error)
     return math.expm1(middle), math.expm1(middle - reach), math.expm1(middle + reach)

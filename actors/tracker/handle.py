@@ -17,12 +17,15 @@ Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
 
 async def handle(work: Work[PostPublished], services: Services) -> None:  # noqa: ARG001 - the shape of a handler
-    """Write one row per snapshot, where the platform tells numbers; the first is due at once, the first look is not."""
+    """Write one row per snapshot, where the platform tells numbers; the first is due once people can see it."""
     event = work.event
-    times = due_times(event.published_at)
+    shown_at = event.shown_at or event.published_at
+    times = due_times(shown_at)
     caps = platforms.module(event.platform).CAPS
     async with work.commit() as tx:
+        if event.shown_at is not None:
+            await tx.conn.execute(Q["note_shown_at"], event.post_id, event.shown_at)
         if caps.measure:
             await tx.conn.execute(Q["plan_snapshots"], event.post_id, list(range(len(times))), times)
         if caps.looks:
-            await tx.conn.execute(Q["plan_looks"], event.post_id, next_look(event.published_at, work.now))
+            await tx.conn.execute(Q["plan_looks"], event.post_id, next_look(shown_at, work.now))

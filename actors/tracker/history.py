@@ -23,14 +23,14 @@ async def history(
     niche: str | None = None,
     platform: str | None = None,
 ) -> tuple[Post, ...]:
-    """Return the published posts of the last months, oldest first; None: no matter which."""
-    rows = await db.fetch(Q["history"], account, niche, platform, now - LOOKS_BACK)
+    """Return the posts that people can see since the last months, oldest first; None: no matter which."""
+    rows = await db.fetch(Q["history"], account, niche, platform, now - LOOKS_BACK, now)
     found = []
     for _, some in groupby(rows, key=lambda row: row["post_id"]):
         shots = list(some)
         found.append(
             Post(
-                **{name: shots[0][name] for name in ("post_id", "platform", "account_id", "niche", "published_at")},
+                **{name: shots[0][name] for name in ("post_id", "platform", "account_id", "niche", "shown_at")},
                 shots=tuple(
                     Shot(**{name: row[name] for name in Shot.__struct_fields__})
                     for row in shots

@@ -16,6 +16,7 @@ from actors import platforms
 from actors.runtime.db import into
 from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger
+from actors.runtime.oauth import ClientRefused
 from actors.runtime.work import Services
 from actors.tracker.handle import Q
 from actors.tracker.numbers import FIELDS, changes_of, nothing_known, values_of
@@ -44,7 +45,7 @@ class Due(Struct, frozen=True, kw_only=True):
     item_id: ItemId
     platform: str
     platform_post_id: str
-    published_at: Utc
+    shown_at: Utc
     correlation_id: CorrelationId
 
 
@@ -70,7 +71,7 @@ async def _measure_batch(services: Services, adapter: Measures, account: Account
             return False
         try:
             found = await adapter.measure(account, tuple(post.platform_post_id for post in due))
-        except (Retry, RateLimited, AuthExpired) as error:
+        except (Retry, RateLimited, AuthExpired, ClientRefused) as error:
             await _postpone(services, due, now, error)
             return False
         except Reject as error:
@@ -93,7 +94,7 @@ async def _store(
     services: Services, post: Due, found: PostMetrics | None, measured_at: datetime, *, usual: frozenset[str]
 ) -> None:
     metrics = found or nothing_known(f"{post.platform} no longer shows this post")
-    age_s = max(0, int((measured_at - post.published_at).total_seconds()))
+    age_s = max(0, int((measured_at - post.shown_at).total_seconds()))
     async with services.unit(
         seed=f"{post.post_id}/{post.bucket}", correlation_id=post.correlation_id, causation_id=None
     ) as tx:
@@ -131,11 +132,11 @@ async def _postpone(services: Services, due: list[Due], now: datetime, error: Ex
     """
     if isinstance(error, RateLimited):
         until = max(error.until, now)
-    elif isinstance(error, AuthExpired):
+    elif isinstance(error, AuthExpired | ClientRefused):
         until = now + AUTH_AFTER
     else:
         delay_s = error.delay_s if isinstance(error, Retry) and error.delay_s else 0.0
-        age = now - max(post.published_at for post in due)
+        age = now - max(post.shown_at for post in due)
         until = now + max(min(max(age / 10, RETRY_SOONEST), RETRY_LATEST), timedelta(seconds=delay_s))
     await services.db.execute(Q["postpone"], [post.post_id for post in due], now, until)
     get_logger().warning("tracker.postponed", posts=len(due), until=until.isoformat(), because=str(error))

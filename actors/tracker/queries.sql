@@ -1,5 +1,8 @@
 -- Snapshots to take, and those taken; how posts stand.
 
+-- name: note_shown_at :exec
+update posts set shown_at = $2 where post_id = $1;
+
 -- name: plan_snapshots :exec  One row per bucket; a bucket that is measured already is not planned again
 insert into measure_schedule (post_id, bucket, due_at)
 select $1, planned.bucket, planned.due_at
@@ -18,8 +21,8 @@ order by 3;
 select pg_try_advisory_xact_lock(hashtextextended('tracker.account.' || $1::text, 0));
 
 -- name: due_posts :many  One row per post with its newest due bucket: the moments of older ones have passed
-select distinct on (s.post_id) s.post_id, s.bucket, p.item_id, p.platform, p.platform_post_id, p.published_at,
-       p.correlation_id
+select distinct on (s.post_id) s.post_id, s.bucket, p.item_id, p.platform, p.platform_post_id,
+       coalesce(p.shown_at, p.published_at) as shown_at, p.correlation_id
 from measure_schedule s join posts p using (post_id)
 where s.due_at <= $2 and p.account_id = $1 and p.platform_post_id is not null
 order by s.post_id, s.bucket desc
@@ -95,8 +98,9 @@ order by 3;
 select pg_try_advisory_xact_lock(hashtextextended('tracker.looks.' || $1::text, 0));
 
 -- name: posts_to_look_at :many
-select s.post_id, p.item_id, p.platform, p.account_id, p.platform_post_id, p.published_at, p.correlation_id,
-       p.privacy as confirmed_privacy, s.state, s.told_state, s.doubted_state, s.looks
+select s.post_id, p.item_id, p.platform, p.account_id, p.platform_post_id,
+       coalesce(p.shown_at, p.published_at) as shown_at, p.correlation_id, p.privacy as confirmed_privacy, s.state,
+       s.told_state, s.doubted_state, s.doubted_at, s.looks
 from standings s join posts p using (post_id)
 where s.next_at <= $2 and p.account_id = $1 and p.platform_post_id is not null
 order by s.next_at, s.post_id
@@ -120,8 +124,8 @@ on conflict do nothing;
 delete from measure_schedule where post_id = $1;
 
 -- name: history :many  Every snapshot of views of published posts, as it is known by now
-select p.post_id, p.platform, p.account_id, coalesce(i.niche, '') as niche, p.published_at, m.bucket, m.measured_at,
-       m.age_s, coalesce(c.views, m.views) as views
+select p.post_id, p.platform, p.account_id, coalesce(i.niche, '') as niche,
+       coalesce(p.shown_at, p.published_at) as shown_at, m.bucket, m.measured_at, m.age_s, coalesce(c.views, m.views) as views
 from posts p
 left join items i using (item_id)
 left join measurements m using (post_id)
@@ -130,7 +134,8 @@ left join lateral (
     where post_id = m.post_id and bucket = m.bucket and field = 'views' and kind = 'corrected'
     order by told_at desc limit 1
 ) c on true
-where p.published_at is not null and p.account_id is not null and p.published_at >= $4
+where p.published_at is not null and p.account_id is not null
+  and coalesce(p.shown_at, p.published_at) between $4 and $5
   and ($1::text is null or p.account_id = $1) and ($2::text is null or i.niche = $2)
   and ($3::text is null or p.platform = $3)
-order by p.published_at, p.post_id, m.measured_at;
+order by shown_at, p.post_id, m.measured_at;

@@ -45,11 +45,11 @@ CONFIRM_AFTER: Final = timedelta(minutes=10)
 """Between the look that finds a post gone and the one that must agree."""
 
 
-def due_times(published_at: datetime, snapshots: tuple[timedelta, ...] = SNAPSHOTS) -> list[datetime]:
-    """Return the time of each bucket."""
-    return [published_at + age for age in snapshots]
+def due_times(shown_at: datetime, snapshots: tuple[timedelta, ...] = SNAPSHOTS) -> list[datetime]:
+    """Return the time of each bucket. shown_at: since when people can see the post."""
+    return [shown_at + age for age in snapshots]
 
 
-def next_look(published_at: datetime, now: datetime) -> datetime | None:
+def next_look(shown_at: datetime, now: datetime) -> datetime | None:
     """Return when a post is looked at next; None: no more. Looks that were missed are not made up for."""
-    return next((published_at + age for age in LOOKS if published_at + age > now), None)
+    return next((shown_at + age for age in LOOKS if shown_at + age > now), None)

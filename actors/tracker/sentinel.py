@@ -42,12 +42,13 @@ class Watched(Struct, frozen=True, kw_only=True):
     platform: str
     account_id: AccountId
     platform_post_id: str
-    published_at: Utc
+    shown_at: Utc
     correlation_id: CorrelationId
     confirmed_privacy: str | None
     state: str
     told_state: str
     doubted_state: str | None
+    doubted_at: Utc | None
     looks: int
 
 
@@ -90,6 +91,7 @@ async def _store(services: Services, post: Watched, seen: Standing, seen_at: dat
         doubted=post.doubted_state,
         confirmed_privacy=post.confirmed_privacy,
     )
+    doubted_at = (post.doubted_at if verdict.doubt == post.doubted_state else seen_at) if verdict.doubt else None
     async with services.unit(
         seed=f"{post.post_id}/look/{post.looks}", correlation_id=post.correlation_id, causation_id=None
     ) as tx:
@@ -103,8 +105,8 @@ async def _store(services: Services, post: Watched, seen: Standing, seen_at: dat
             seen_at,
             verdict.told_state,
             verdict.doubt,
-            seen_at if verdict.doubt else None,
-            _next(post, verdict, seen_at),
+            doubted_at,
+            _next(post, verdict, seen_at, doubted_at),
         )
         if not stored:
             return
@@ -125,13 +127,13 @@ async def _store(services: Services, post: Watched, seen: Standing, seen_at: dat
                     seen_at=seen_at,
                 )
             )
-    if verdict.doubt or verdict.tells:
+    if verdict.tells or verdict.doubt not in {None, post.doubted_state}:
         event = "sentinel.changed" if verdict.tells else "sentinel.doubts"
         get_logger().warning(event, post_id=post.post_id, state=seen.state, because=seen.because)
 
 
-def _next(post: Watched, verdict: Verdict, seen_at: datetime) -> datetime | None:
-    """A doubt is looked into soon; a post that is gone is looked at no more."""
-    if verdict.doubt:
-        return seen_at + CONFIRM_AFTER
-    return None if verdict.told_state == "removed" else next_look(post.published_at, seen_at)
+def _next(post: Watched, verdict: Verdict, seen_at: datetime, doubted_at: datetime | None) -> datetime | None:
+    """A doubt is looked into soon, ever less so while the platform does not tell; a post that is gone no more."""
+    if doubted_at is not None:
+        return seen_at + max(CONFIRM_AFTER, seen_at - doubted_at)
+    return None if verdict.told_state == "removed" else next_look(post.shown_at, seen_at)

@@ -1,7 +1,8 @@
 """What one look at a post means: nothing new, a doubt, or a change that is told. Pure.
 
 A removal and a block stop an account, so one look is not believed: the next one must say the same. What was asked to
-be private is private, and a post that is still being processed stands: neither is a change.
+be private is private, and a post that is still being processed stands: neither is a change. Where the platform does not
+tell, a doubt stays one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def judge(
     that of the post when it was published.
     """
     if seen.state == "unknown":
-        return Verdict(state=state, told_state=told_state)
+        return Verdict(state=state, told_state=told_state, doubt=doubted)
     meant = "stands" if seen.state in QUIET else seen.state
     if meant == "private" and confirmed_privacy in {None, "private"}:
         meant = "stands"

@@ -11,12 +11,32 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-__all__ = ["Left", "amount", "flag", "known_platform", "mock_because", "moment", "number", "record", "required", "text"]
+__all__ = [
+    "Left",
+    "amount",
+    "flag",
+    "known_platform",
+    "mock_because",
+    "moment",
+    "number",
+    "opens",
+    "record",
+    "required",
+    "text",
+]
 
 _SECRET: Final = re.compile(
-    r"token|secret|passw|api_?key|credential|cookie|private_?key|hashed|session|authorization|refresh|bearer",
+    r"token|secret|passw|api_?key|access_?key|credential|cookie|private_?key|hashed|session|authorization|refresh|bearer"
+    r"|[^\W_][\W_]+keys?(?:[\W_]*id)?$"
+    r"|(?:^|[\W_])(?:sk|pk|pass|pwd|pw|dsn)(?:$|[\W_\d])"
+    r"|(?:database|db|redis|mongo|mongodb|postgres|postgresql|mysql|amqp|rabbitmq|broker|celery|sentry|smtp|imap|webhook"
+    r"|connection|conn)[\W_]*(?:url|uri|string|str)(?:$|[\W_])",
     re.IGNORECASE,
 )
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_OPENS: Final = re.compile(r"://[^\s/?#@:]{0,500}:[^\s/?#]{1,500}@")
+"""An address with a password (RFC 3986, 3.2.1), anywhere in a text."""
+_NOT_COPIED: Final = "(an address with a password, not copied)"
 _INVENTED: Final = re.compile(
     r"(?:mock|fake|dummy|demo|sample|simulated|placeholder|generated)(?:$|[\W_\d].*)", re.IGNORECASE | re.DOTALL
 )
@@ -167,11 +187,17 @@ def _host(url: str) -> str:
 
 def record(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as it is kept to be read, without its secrets."""
-    return {name: _plain(value) for name, value in row.items() if not _SECRET.search(name) and value is not None}
+    return {name: _plain(value) for name, value in row.items() if not is_secret(name) and value is not None}
 
 
 def is_secret(name: str) -> bool:
-    return _SECRET.search(name) is not None
+    """Say whether what has this name is kept from everyone."""
+    return _SECRET.search(_CAMEL.sub("_", name)) is not None
+
+
+def opens(value: Any) -> bool:
+    """Say whether a value holds an address with a password."""
+    return isinstance(value, str) and _OPENS.search(value) is not None
 
 
 def _parsed(value: Any) -> Any:
@@ -186,7 +212,7 @@ def _parsed(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     value = _parsed(value)
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items() if not _SECRET.search(str(name))}
+        return {str(name): _plain(one) for name, one in value.items() if not is_secret(str(name))}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, bool | int) or value is None:
@@ -197,4 +223,5 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, bytes):
         return f"({len(value)} bytes, not copied)"
-    return str(value).replace("\0", "")[:_MOST_CHARS]
+    words = str(value)
+    return _NOT_COPIED if opens(words) else words.replace("\0", "")[:_MOST_CHARS]

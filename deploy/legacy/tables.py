@@ -25,7 +25,19 @@ from contracts.events import Destination, PostRequested
 from contracts.ids import AccountId, CorrelationId, ItemId, ObjectKey, PostId, derived
 from contracts.platform import Candidate, Draft, Metrics
 from contracts.rights import RightsRecord
-from deploy.legacy.read import Left, amount, flag, is_secret, known_platform, moment, number, record, required, text
+from deploy.legacy.read import (
+    Left,
+    amount,
+    flag,
+    is_secret,
+    known_platform,
+    moment,
+    number,
+    opens,
+    record,
+    required,
+    text,
+)
 
 __all__ = ["CORRELATION", "TABLES", "Old", "Row", "Table"]
 
@@ -93,7 +105,7 @@ class Kept:
         self._because = because
 
     def read(self, row: Row, old_id: str, context: Context) -> Old:  # noqa: ARG002 - the shape of a table
-        if "key" in self.needs and is_secret(required(row, "key")):
+        if "key" in self.needs and (is_secret(required(row, "key")) or opens(row.get("value"))):
             raise Left("a secret: set it anew, in the environment")
         return Old(id=old_id, new_id=f"{self.name}/{old_id}", made=record(row))
 

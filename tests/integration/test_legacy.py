@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import pytest
 from actors.runtime.db import Database
 from contracts.errors import Reject
 from deploy.legacy import Tally, copy_legacy, render
+from deploy.legacy.read import is_secret, record
 from deploy.legacy.source import BLOCK
 from tests.stack import cloned, sibling
 
@@ -308,6 +310,42 @@ async def test_a_file_that_is_no_database_is_said_plainly(database: Database, tm
     (tmp_path / "old.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(Reject, match="SQLite"):
         await copy_legacy(database, f"sqlite:///{tmp_path / 'old.db'}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["openai_key", "GEMINI_KEY", "openaiKey", "aws_access_key_id", "AWS_ACCESS_KEY", "stripe_sk", "smtp_pass", "dsn",
+     "SENTRY_DSN", "database_url", "DATABASE_URL", "redis_uri", "db_pwd", "connection_string", "access_token"],
+)  # fmt: skip
+def test_names_of_secrets_are_known(name: str) -> None:
+    """A key of the old system lies readable in the new one."""
+    assert is_secret(name)
+    assert record({name: "x", "details": {name: "y"}, "id": 1}) == {"details": {}, "id": 1}
+
+
+@pytest.mark.parametrize("name", ["key", "keyword", "monkey", "url", "link_url", "passed", "risk", "task", "database"])
+def test_other_names_are_no_secrets(name: str) -> None:
+    """Rows that are no secret are not copied."""
+    assert not is_secret(name)
+
+
+async def test_addresses_with_a_password_are_not_copied(database: Database, tmp_path: Path) -> None:
+    """A password lies readable where its name does not tell of one."""
+    file = tmp_path / "old.db"
+    told = f"see postgresql://app:{PASSWORD}@db/x"
+    with sqlite3.connect(file) as connection:
+        connection.executescript(SCHEMA)
+        connection.execute("insert into system_settings values (1, 'storage', ?, '')", (told,))
+        connection.execute("insert into system_settings values (2, 'site', 'https://site.tld:80/@me', '')")
+        connection.execute("insert into video_jobs values (1, 'done', ?, '', '')", (told,))
+        connection.execute("insert into nexus_jobs values ('1', 'done', ?, '')", (json.dumps({"at": [told]}),))
+    connection.close()
+    found = tallied(await copy_legacy(database, f"sqlite:///{file}"))
+    assert found["system_settings"] == (2, 1, 0, 1)
+    kept = await database.fetchval("select string_agg(t::text, '|') from legacy_records t")
+    assert PASSWORD not in kept
+    assert "site.tld" in kept
+    assert kept.count("an address with a password, not copied") == 2
 
 
 async def test_odd_rows_are_skipped_and_named(database: Database, tmp_path: Path) -> None:

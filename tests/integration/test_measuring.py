@@ -17,9 +17,11 @@ from actors.platforms import youtube
 from actors.platforms._youtube_errors import next_quota_day
 from actors.runtime.db import Database
 from actors.tracker import measure
+from actors.tracker.history import history
 from actors.tracker.measure import measure_due
 from actors.tracker.numbers import FIELDS
-from actors.tracker.schedule import LATE, SNAPSHOTS
+from actors.tracker.schedule import LATE, LOOKS, SNAPSHOTS
+from actors.tracker.sentinel import look_due
 from contracts.events import PostPublished
 from contracts.ids import AccountId, ItemId, PostId
 from contracts.platform import Draft, PostMetrics
@@ -96,6 +98,42 @@ async def test_a_post_is_measured_at_once_and_then_on_schedule(channel: Channel,
     assert [event["bucket"] for event in told] == list(range(len(SNAPSHOTS)))
     assert {event["correlation_id"] for event in told} == {"c-1"}
     assert told[-1]["metrics"]["views"] == views[-1]
+
+
+async def test_a_post_that_is_kept_until_a_time_is_measured_from_then_on(channel: Channel, tmp_path: Path) -> None:
+    """Its first numbers are zeros of days when nobody could see it, and its age is that of its upload."""
+    account = await channel.connect(life_s=10**8)
+    event = await published(channel, account=account, video_id=await upload(channel, account, tmp_path))
+    shown_at = event.published_at + timedelta(days=10)
+    assert await channel.settle(msgspec.structs.replace(event, shown_at=shown_at)) == "ack"
+    due = await channel.db.fetch("select due_at from measure_schedule order by bucket")
+    assert [row["due_at"] for row in due] == [shown_at + age for age in SNAPSHOTS]
+    assert await channel.db.fetchval("select next_at from standings") == shown_at + LOOKS[0]
+    for after in (timedelta(days=-1), timedelta(hours=1)):
+        channel.clock._now = shown_at + after
+        await measure_due(channel.services)
+        await look_due(channel.services)
+    rows = await channel.db.fetch("select bucket, age_s from measurements")
+    assert [tuple(row) for row in rows] == [(2, 3600)]
+    assert await channel.db.fetchval("select next_at from standings") == shown_at + LOOKS[2]
+    (one,) = await history(channel.db, channel.clock.now())
+    assert (one.shown_at, [shot.age_s for shot in one.shots]) == (shown_at, [3600])
+    assert await history(channel.db, shown_at - timedelta(days=1)) == ()
+
+
+async def test_credentials_that_are_wrong_here_put_snapshots_off(channel: Channel) -> None:
+    """A wrong CLIENT_SECRET of one afternoon leaves every snapshot of it empty for good."""
+    account = await channel.connect(life_s=1)
+    assert await channel.settle(await published(channel, account=account)) == "ack"
+    channel.clock.turn(5)
+    await channel.fault("oauth.token", "status", status=401, reason="invalid_client")
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select count(*) from measurements") == 0
+    due = await channel.db.fetchval("select min(due_at) from measure_schedule where bucket = 0")
+    assert due == channel.clock.now() + timedelta(hours=1)
+    channel.clock.turn(3601)
+    await measure_due(channel.services)
+    assert await channel.db.fetchval("select count(*) from measurements") == 1
 
 
 async def test_an_event_that_comes_twice_plans_once(channel: Channel) -> None:

@@ -26,10 +26,12 @@ from actors.runtime.log import get_logger
 from actors.runtime.work import Services
 from actors.tracker.revenue import youtube_revenue
 from actors.tracker.revenue.collect import collect_revenue
+from actors.tracker.revenue.costs import import_prices, read_prices
 from actors.tracker.revenue.csv_import import Map, import_file, save_map
 from actors.tracker.revenue.entries import Entry, Recorded, record, record_all
 from actors.tracker.revenue.money import Money
 from actors.tracker.revenue.profit import Line, Report, report
+from actors.tracker.revenue.rates import import_rates
 from contracts.ids import AccountId, ItemId, PostId
 from contracts.platform import Draft
 from contracts.rights import RightsRecord
@@ -172,6 +174,59 @@ async def test_a_file_is_imported_once_and_its_changes_are_corrections(
     assert tuple(row) == ("item-1", name, "youtube")
     event = next(one for one in await told(database) if one["amount_minor"] == 123_450)
     assert (event["item_id"], event["source"], event["currency"]) == ("item-1", "csv:net", "EUR")
+
+
+async def test_a_row_that_is_left_out_now_takes_its_entry_back(
+    database: Database, ledger: Ledger, tmp_path: Path
+) -> None:
+    """A commission that the network declined stays earned for ever."""
+    form = Map(date="d", amount="a", currency="EUR", id=("id",), skip={"s": ("declined",)})
+    file = tmp_path / "report.csv"
+
+    async def take(*rows: str) -> Any:
+        file.write_text("\n".join(("id,d,a,s", *rows)) + "\n")
+        return await import_file(database, ledger, file, form, name="net", now=NOW)
+
+    await take("1,2026-11-01,10.00,approved", "2,2026-11-01,1.00,approved")
+    declined = ("1,2026-11-01,10.00,declined", "9,2026-11-01,5.00,declined", "2,2026-11-01,1.00,approved")
+    done = await take(*declined)
+    assert (done.left_out, done.recorded) == (2, Recorded(corrected=1, known=1))
+    assert await sums(database) == {"csv:net": 100}
+    assert [one["amount_minor"] for one in await told(database)][-1] == 0
+    assert (await take(*declined)).recorded == Recorded(known=1), "the same file again changes nothing"
+    assert (await take(*declined, "1,2026-11-01,10.00,approved")).recorded == Recorded(corrected=1, known=1)
+    assert await sums(database) == {"csv:net": 1100}
+
+
+async def test_rates_and_prices_that_come_twice_count_once(database: Database) -> None:
+    """A file with a line twice ends in a trace of the database."""
+    done = await import_rates(database, ["Date,USD\n", "2026-11-20,1.1\n", "2026-11-20,1.10\n"], source="s", now=NOW)
+    assert (done.rates, done.new) == (1, 1)
+    head, line = "kind,name,amount,currency,per,from,source", "render_seconds,,1,EUR,1,2026-01-01,bill"
+    assert await import_prices(database, read_prices([head, line, line]), now=NOW) == (1, 0)
+
+
+async def test_earnings_per_thousand_need_the_views_of_every_place(database: Database, ledger: Ledger) -> None:
+    """What a platform without views earned is divided by the views of another one."""
+    first = await post(database, 1)
+    await database.execute(
+        "insert into measurements (post_id, bucket, measured_at, age_s, views) values ($1, 0, $2, 0, 1000)", first, NOW
+    )
+    await record(ledger, [entry("a", 1000, item_id=ItemId("item-1"), post_id=first, platform="youtube")], now=NOW)
+    assert line(await report(database, by="item", today=TODAY), "item-1").per_thousand_minor == 1000
+    await database.execute(
+        "insert into posts (post_id, item_id, platform, state, draft, object_key, size_bytes, platform_post_id,"
+        " correlation_id, request, published_at, shown_at)"
+        " values ('p2', 'item-1', 'x', 'published', '{}', 'k', 1, 'p2', 'c', '{}', $1, $2)",
+        NOW,
+        NOW + timedelta(days=1),
+    )
+    assert line(await report(database, by="item", today=TODAY), "item-1").per_thousand_minor == 1000, "not shown yet"
+    await database.execute("update posts set shown_at = null")
+    made = await report(database, by="item", today=TODAY)
+    for one in (line(made, "item-1"), made.total):
+        assert (one.views, one.per_thousand_minor) == (1000, None)
+        assert one.absent["per_thousand"] == "views are not known of every place: x"
 
 
 async def test_files_of_other_encodings_are_read_or_refused_plainly(

@@ -224,6 +224,27 @@ async def test_a_platform_that_does_not_tell_changes_nothing(scene: Scene, told:
     assert (await scene.standing())["state"] == "stands"
 
 
+async def test_a_doubt_outlives_a_look_that_tells_nothing(channel: Channel, scene: Scene, told: Platform) -> None:
+    """A removal is never believed on a platform that tells every other time, or is asked for every ten minutes."""
+    event = await scene.published()
+    told.seen[event.platform_post_id] = Standing(state="removed")
+    await scene.look(LOOKS[0])
+    doubted_at = channel.clock.now()
+    told.seen[event.platform_post_id] = Standing(state="unknown")
+    waits = []
+    for _ in range(4):
+        channel.clock._now = (await scene.standing())["next_at"]
+        await look_due(channel.services)
+        row = await scene.standing()
+        assert (row["state"], row["doubted_state"], row["doubted_at"]) == ("stands", "removed", doubted_at)
+        waits.append((row["next_at"] - channel.clock.now()) // CONFIRM_AFTER)
+    assert waits == [1, 2, 4, 8]
+    assert await scene.changes() == []
+    told.seen[event.platform_post_id] = Standing(state="removed")
+    await scene.look(CONFIRM_AFTER * waits[-1])
+    assert await scene.changes() == ["removed"]
+
+
 async def test_a_post_that_is_not_measured_twice_is_looked_at(channel: Channel, scene: Scene, told: Platform) -> None:
     """A post that vanishes between two looks is noticed days later."""
     await scene.published()

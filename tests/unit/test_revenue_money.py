@@ -70,6 +70,27 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
         parse_amount(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [("12 €", "eur"), ("$12", "USD"), ("$12", "CAD"), ("CA$ 12", "CAD"), ("US$12", "USD"), ("A$12", "AUD"),
+     ("EUR 12", "EUR"), ("12 kr", "SEK"), ("¥12", "CNY"), ("£12", "GBP"), ("R$12", "BRL"), ("-12 CHF", "CHF")],
+)  # fmt: skip
+def test_a_sign_may_say_what_the_currency_is(text: str, currency: str) -> None:
+    """Amounts as networks write them would be refused."""
+    assert abs(parse_amount(text, currency=currency)) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [("12 €", "USD"), ("$12", "EUR"), ("US$12", "CAD"), ("CA$ 12", "USD"), ("USD 12", "EUR"), ("12 GBP", "EUR"),
+     ("($12)", "EUR"), ("-£12", "EUR"), ("USD 12 €", "USD"), ("ABC 12", "EUR")],
+)  # fmt: skip
+def test_a_sign_of_another_currency_is_refused(text: str, currency: str) -> None:
+    """Dollars would be booked as euros."""
+    with pytest.raises(Reject, match="which is not"):
+        parse_amount(text, currency=currency)
+
+
 def test_more_decimals_than_the_currency_has_are_refused_or_rounded_to_even() -> None:
     """Parts of a cent would vanish without a word."""
     with pytest.raises(Reject, match="more decimals"):
@@ -151,6 +172,8 @@ def test_both_layouts_of_the_bank_are_read_and_old_currencies_left_out() -> None
         "Date,USD\n2026-11-20,nil",
         "Date,USD\n2026-11-20,-1",
         "Date,Dollar\n",
+        "Date,USD\n2026-11-20,1.05\n2026-11-20,1.06",
+        "Date,USD,USD\n2026-11-20,1.05,1.05",
     ],
 )
 def test_a_file_that_is_no_list_of_rates_is_refused(text: str) -> None:
@@ -195,6 +218,12 @@ def test_a_price_is_that_of_its_day_and_of_its_own_name_first() -> None:
     assert of("llm_input_tokens", "openai/gpt-oss-20b", date(2026, 2, 1)) == Fraction(75, 10_000_000)
     assert of("llm_input_tokens", "another", date(2026, 2, 1)) == Fraction(100, 1_000_000)
     assert of("llm_output_tokens", "another", date(2026, 2, 1)) is None
+
+
+def test_two_prices_of_one_day_are_refused() -> None:
+    """One of them would count, by chance, or the import end in a trace of the database."""
+    with pytest.raises(Reject, match="line 6: another price of render_seconds from 2026-11-01 stands above it"):
+        read_prices([*PRICES.splitlines(), "render_seconds,,0.0006,EUR,1,2026-11-01,power bill"])
 
 
 @pytest.mark.parametrize(

@@ -9,25 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tracker.growth import Post, Shot, groups_of, growth_of, weeks_of
+from actors.tracker.growth import Group, Post, Shot, groups_of, growth_of, weeks_of
 from actors.tracker.schedule import SNAPSHOTS
+from deploy.growth import render
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def post(number: int, published_at: datetime, *shots: tuple[timedelta, int | None], niche: str = "sea") -> Post:
+def post(number: int, shown_at: datetime, *shots: tuple[timedelta, int | None], niche: str = "sea") -> Post:
     """Make a post with snapshots at these ages; buckets as the schedule has them."""
     return Post(
         post_id=f"post-{number}",
         platform="x",
         account_id="x:1",
         niche=niche,
-        published_at=published_at,
+        shown_at=shown_at,
         shots=tuple(
             Shot(
                 bucket=sum(planned <= age for planned in SNAPSHOTS) - 1,
-                measured_at=published_at + age,
+                measured_at=shown_at + age,
                 age_s=int(age.total_seconds()),
                 views=views,
             )
@@ -44,7 +45,7 @@ def test_views_of_a_week_lie_between_its_snapshots() -> None:
     assert (second.posts, second.views_low, second.views_high) == (0, 100, None)
     assert "1 of 1 posts have no snapshot after it yet" in second.because
     assert (third.complete, third.views_low) == (False, 0)
-    assert first.of[0].snapshots == (one.published_at + DAY, one.published_at + 4 * DAY)
+    assert first.of[0].snapshots == (one.shown_at + DAY, one.shown_at + 4 * DAY)
 
 
 def test_a_snapshot_at_the_end_of_the_week_is_exact() -> None:
@@ -91,6 +92,16 @@ def test_growth_is_told_with_its_interval_and_its_posts() -> None:
     assert all(len(part.snapshots) == 1 for part in growth.of)
 
 
+def test_without_spread_there_is_no_interval() -> None:
+    """Six posts with equal views read as growth that is certain."""
+    growth = growth_of([*weekly(0, 0, 0, 0), *weekly(1, 9, 9, 9)], MONDAY + 17 * DAY)
+    assert growth.change == pytest.approx(9.0)
+    assert (growth.low, growth.high) == (None, None)
+    assert "without spread there is no interval" in growth.because
+    group = Group(kind="account", name="x:1", weeks=(), growth=growth)
+    assert "+900% in a week (no interval); " in render([group])
+
+
 def test_the_interval_is_welchs() -> None:
     """Another formula under the same name."""
     posts = [*weekly(0, 9, 99, 999), *weekly(1, 99, 999, 9999)]
@@ -125,7 +136,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 def test_days_that_are_missing_are_counted(after: timedelta, days: int) -> None:
     """Too little data, without a day on which there is enough, makes people look every day."""
     now = MONDAY + after
-    posts = [one for one in [*weekly(0, 1, 2, 3), *weekly(1, 4, 5, 6)] if one.published_at <= now]
+    posts = [one for one in [*weekly(0, 1, 2, 3), *weekly(1, 4, 5, 6)] if one.shown_at <= now]
     growth = growth_of(posts, now)
     assert (growth.change, growth.needs_days) == (None, days)
     assert growth_of([*weekly(0, 1, 2, 3), *weekly(1, 4, 5, 6)], now + days * DAY).change is not None
@@ -165,6 +176,6 @@ def test_all_weeks_together_bound_all_views(gains: list[int], hours: int) -> Non
         total += gain
         shots.append((age, total))
     one = post(1, MONDAY + timedelta(hours=hours), *shots)
-    weeks = weeks_of([one], one.published_at + 31 * DAY)
+    weeks = weeks_of([one], one.shown_at + 31 * DAY)
     assert sum(week.views_low or 0 for week in weeks) <= total
     assert sum(week.views_high or 0 for week in weeks) >= total

@@ -30,6 +30,12 @@ def test_what_stops_an_account_needs_two_looks(grave: str) -> None:
     assert not judged(grave, told=grave, doubted=None).tells, "it is told again"
 
 
+def test_a_look_that_tells_nothing_leaves_a_doubt() -> None:
+    """The look after it begins to count anew, so that a removal is never told."""
+    assert judged("unknown", doubted="removed").doubt == "removed"
+    assert judged("stands", doubted="removed").doubt is None
+
+
 @pytest.mark.parametrize(
     ("state", "told", "privacy", "tells"),
     [

@@ -93,16 +93,21 @@ def read_prices(lines: Iterable[str]) -> list[Price]:
             f"the price list has no column {', '.join(missing)}",
             mend="Its first line is: kind,name,amount,currency,per,from,source",
         )
-    found = []
+    found: dict[tuple[str, str, date], Price] = {}
     for row in rows:
         cells = {name: (row.get(name) or "").strip() for name in (*COLUMNS, "name")}
         if not any(cells.values()):
             continue
         try:
-            found.append(_price(cells))
+            price = _price(cells)
         except (Reject, ValueError) as error:
             raise Reject(f"line {rows.line_num}: {error}") from error
-    return found
+        key = (price.kind, price.name, price.valid_from)
+        same = found.setdefault(key, price)
+        if (same.amount, same.per) != (price.amount, price.per):
+            named = " of ".join(part for part in (price.kind, price.name) if part)
+            raise Reject(f"line {rows.line_num}: another price of {named} from {price.valid_from} stands above it")
+    return list(found.values())
 
 
 def _price(cells: Mapping[str, str]) -> Price:
@@ -111,7 +116,7 @@ def _price(cells: Mapping[str, str]) -> Price:
     if not cells["source"]:
         raise ValueError("a price needs its source: where it was read")
     currency = currency_code(cells["currency"])
-    exact = Fraction(parse_amount(cells["amount"])) * 10 ** exponent_of(currency)
+    exact = Fraction(parse_amount(cells["amount"], currency=currency)) * 10 ** exponent_of(currency)
     per = int(cells["per"].replace("_", ""))
     # A price finer than the minor unit is that of more units: 0.075 USD for 1,000,000 is 75 cents for 10,000,000.
     minor, units = exact.numerator, per * exact.denominator

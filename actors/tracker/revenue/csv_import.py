@@ -22,7 +22,7 @@ from msgspec import Struct
 from actors.runtime.db import Database
 from actors.runtime.ledger import Ledger
 from actors.tracker.revenue.attribution import Attributed, attribute_named
-from actors.tracker.revenue.entries import BATCH, Entry, Q, Recorded, batches, record
+from actors.tracker.revenue.entries import BATCH, Entry, Q, Recorded, batches, entry_id, record
 from actors.tracker.revenue.money import Money, currency_code, money, parse_amount
 from contracts.errors import Reject
 
@@ -33,6 +33,7 @@ HEADER_WITHIN: Final = 30
 DELIMITERS: Final = (",", ";", "\t", "|")
 REJECTED_SHOWN: Final = 1000
 LONGEST_CELL: Final = 10_000
+LEFT_OUT: Final = "taken back: the file's row is one that the map leaves out"
 
 
 class Map(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,8 +119,12 @@ def check_map(given: Map) -> Map:
     return msgspec.structs.replace(given, currency=currency_code(given.currency))
 
 
-def read_rows(lines: Iterable[str], given: Map, told: Imported) -> Iterator[Row]:
-    """Read rows; those that cannot be taken go to `told`. Raises: Reject if no line is the header."""
+def read_rows(lines: Iterable[str], given: Map, told: Imported, left_out: set[str] | None = None) -> Iterator[Row]:
+    """Read rows; those that cannot be taken go to `told`. Raises: Reject if no line is the header.
+
+    Args: left_out: gets, at the end, the keys that the map leaves out wherever they come.
+    """
+    left = set[str]() if left_out is None else left_out
     ahead = iter(lines)
     reader, header, above = _header(ahead, given)
     at = {name: place for place, name in reversed(list(enumerate(header)))}
@@ -129,6 +134,7 @@ def read_rows(lines: Iterable[str], given: Map, told: Imported) -> Iterator[Row]
         try:
             cells = next(reader)
         except StopIteration:
+            left.difference_update(named)
             return
         except csv.Error as error:
             told.reject(above + reader.line_num, f"the line cannot be read ({error})")
@@ -142,8 +148,9 @@ def read_rows(lines: Iterable[str], given: Map, told: Imported) -> Iterator[Row]
         except (Reject, ValueError) as error:
             told.reject(line, str(error))
             continue
-        if row is None:
+        if isinstance(row, str):
             told.left_out += 1
+            left |= {row} - {""}
             continue
         if not given.id:  # rows that are alike are told apart by their number: the same file has the same again
             twins[row.key] += 1
@@ -178,8 +185,8 @@ def _header(ahead: Iterator[str], given: Map) -> tuple[Any, list[str], int]:
     )
 
 
-def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row | None:
-    """Read a row; None: the map leaves it out. Raises: Reject, ValueError."""
+def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row | str:
+    """Read a row. Words: the map leaves it out, and that is its key, if it has one. Raises: Reject, ValueError."""
 
     def cell(name: str) -> str:
         place = at[name]
@@ -192,7 +199,7 @@ def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row
 
     for column, values in given.skip.items():
         if cell(column).casefold() in {value.casefold() for value in values}:
-            return None
+            return _key_left_out(cells, at, given)
     told_day = cell(given.date)
     try:
         earned_on = datetime.strptime(told_day, given.date_format).replace(tzinfo=UTC).date()
@@ -201,8 +208,9 @@ def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row
     told_amount = cell(given.amount)
     if not told_amount:
         raise ValueError(f"column '{given.amount}' is empty")
-    amount: Decimal = parse_amount(told_amount, decimal=given.decimal)
-    found = money(amount, given.currency or cell(given.currency_column or ""), finer=given.finer)
+    currency = given.currency or cell(given.currency_column or "")
+    amount: Decimal = parse_amount(told_amount, decimal=given.decimal, currency=currency)
+    found = money(amount, currency, finer=given.finer)
     named = [cell(name) for name in given.id]
     if given.id and not any(named):
         raise ValueError(f"nothing names the row: {', '.join(given.id)} is empty")
@@ -217,6 +225,12 @@ def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row
     )
 
 
+def _key_left_out(cells: Sequence[str], at: dict[str, int], given: Map) -> str:
+    """Return the key of a row that is left out; empty: nothing names it."""
+    named = [cells[at[name]].strip() if at[name] < len(cells) else "" for name in given.id]
+    return "\x1f".join(named) if any(named) and len("".join(named)) < LONGEST_CELL else ""
+
+
 def _digest(cells: Sequence[str]) -> str:
     return hashlib.sha256("\x1f".join(text.strip() for text in cells).encode()).hexdigest()
 
@@ -224,16 +238,20 @@ def _digest(cells: Sequence[str]) -> str:
 async def import_file(db: Database, ledger: Ledger, file: Path, given: Map, *, name: str, now: datetime) -> Imported:
     """Take a file's rows as entries of the source `csv:name`. The same file again changes nothing.
 
+    An entry whose row is left out now, such as one declined, is corrected to 0.
+
     Raises: Reject if the file cannot be read at all.
     """
-    told = Imported(recorded=Recorded(), rejected=[])
+    told, left_out = Imported(recorded=Recorded(), rejected=[]), set[str]()
     try:
         with file.open(encoding=_encoding(file, given.encoding), newline="") as lines:
-            for batch in batches(read_rows(lines, given, told), BATCH):
+            for batch in batches(read_rows(lines, given, told, left_out), BATCH):
                 posts = await attribute_named(db, [row.post for row in batch if row.post])
                 entries = [_entry(row, posts.get(row.post), given, name) for row in batch]
                 told.attributed += sum(entry.post_id is not None for entry in entries)
                 told.recorded += await record(ledger, entries, now=now)
+        for keys in batches(sorted(left_out), BATCH):
+            told.recorded += await record(ledger, await _taken_back(db, f"csv:{name}", keys), now=now)
     except UnicodeDecodeError as error:
         raise Reject(
             f"{file.name} is not written in {given.encoding}", mend="Save the map with --encoding, such as cp1252"
@@ -241,6 +259,21 @@ async def import_file(db: Database, ledger: Ledger, file: Path, given: Map, *, n
     except OSError as error:
         raise Reject(f"{file.name} cannot be read ({error.strerror})") from error
     return told
+
+
+async def _taken_back(db: Database, source: str, keys: Sequence[str]) -> list[Entry]:
+    """Return the entries with these keys that are in the books, with nothing earned."""
+    found = await db.fetch(Q["standing_entries"], [entry_id(source, key) for key in keys])
+    return [
+        Entry(
+            **{name: row[name] for name in Entry.__struct_fields__ if name not in {"source", "key", "amount", "note"}},
+            source=source,
+            key=row["source_key"],
+            amount=Money(0, row["currency"]),
+            note="; ".join(part for part in (row["note"], LEFT_OUT) if part),
+        )
+        for row in found
+    ]
 
 
 def _entry(row: Row, found: Attributed | None, given: Map, name: str) -> Entry:

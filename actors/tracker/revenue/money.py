@@ -38,6 +38,30 @@ _SYMBOLS: Final = re.compile(
     r"^(?:[A-Z]{1,3}\$|\$|€|£|¥|₹|₩|₺|zł|kr\.?|CHF|Fr\.?|[A-Z]{3})|(?:\$|€|£|¥|₹|₩|₺|zł|kr\.?|[A-Z]{3})$"
 )
 
+_SIGNS: Final[dict[str, frozenset[str]]] = {
+    sign: frozenset(codes.split())
+    for sign, codes in {
+        "$": "USD CAD AUD NZD HKD SGD TWD MXN ARS CLP COP UYU DOP BRL BBD BMD BND BSD BZD CVE FJD GYD JMD KYD LRD NAD"
+        " SBD SRD TTD XCD CUP NIO",
+        "€": "EUR",
+        "£": "GBP EGP FKP GIP LBP SDG SHP SSP SYP",
+        "¥": "JPY CNY",
+        "₹": "INR",
+        "₩": "KRW KPW",
+        "₺": "TRY",
+        "zł": "PLN",
+        "kr": "DKK SEK NOK ISK",
+        "kr.": "DKK SEK NOK ISK",
+        "Fr": "CHF",
+        "Fr.": "CHF",
+        "RMB": "CNY",
+        "C$": "CAD NIO",
+        "S$": "SGD",
+        "R$": "BRL",
+        "NT$": "TWD",
+    }.items()
+}
+
 
 class Money(Struct, frozen=True, order=True):
     """An amount in one currency. minor: in its minor unit; below 0: paid back."""
@@ -84,10 +108,11 @@ def money(amount: Decimal, currency: str, *, finer: Literal["refuse", "round"] =
     return Money(minor, code)
 
 
-def parse_amount(text: str, *, decimal: Literal[".", ","] = ".") -> Decimal:
+def parse_amount(text: str, *, decimal: Literal[".", ","] = ".", currency: str | None = None) -> Decimal:
     """Read an amount as people and networks write it: symbols, thousands, a minus at either end, or in brackets.
 
-    Args: decimal: the decimal mark; the other one separates thousands, and only in groups of three. Raises: Reject.
+    Args: decimal: the decimal mark; the other one separates thousands, and only in groups of three; currency:
+    what it is taken for, so that a sign or code of another one is refused. Raises: Reject.
     """
     told = text.strip()
     bare = _SPACES.sub("", told).replace("\u2212", "-")
@@ -96,7 +121,14 @@ def parse_amount(text: str, *, decimal: Literal[".", ","] = ".") -> Decimal:
     for _ in range(2):
         sign = bare.startswith("-") or bare.endswith("-")
         negative, bare = negative or sign, bare.strip("-") if sign else bare
-        bare = _SYMBOLS.sub("", bare.removeprefix("+"))
+        bare = bare.removeprefix("+")
+        for sign_of in _SYMBOLS.findall(bare):
+            if currency is not None and not _stands_for(sign_of, currency_code(currency)):
+                raise Reject(
+                    f"'{told[:40]}' is written with {sign_of}, which is not {currency_code(currency)}",
+                    mend="Give the currency that it is in",
+                )
+        bare = _SYMBOLS.sub("", bare)
     whole, mark, part = bare.partition(decimal)
     other = "," if decimal == "." else "."
     groups = whole.split(other)
@@ -110,6 +142,16 @@ def parse_amount(text: str, *, decimal: Literal[".", ","] = ".") -> Decimal:
     except InvalidOperation as error:
         raise Reject(f"'{told[:40]}' is no amount") from error
     return -found if negative else found
+
+
+def _stands_for(sign: str, code: str) -> bool:
+    """Say whether a sign or code can mean the currency; a sign of several, such as $, means any of them."""
+    if sign in _SIGNS:
+        return code in _SIGNS[sign]
+    if sign.endswith("$"):  # US$, CA$, A$: the country's letters, as the code begins or has them
+        letters = sign[:-1]
+        return code in _SIGNS["$"] and (letters == code or code.startswith(letters))
+    return sign == code
 
 
 def rounded(exact: Fraction) -> int:

@@ -67,6 +67,8 @@ class _Sum:
     estimated: bool = False
     spent: dict[str, Fraction] = field(default_factory=dict)
     views: int | None = None
+    unseen: set[str] = field(default_factory=set)
+    """Platforms of its posts that told no views."""
     why_earned: set[str] = field(default_factory=set)
     why_spent: dict[str, str] = field(default_factory=dict)
     used: bool = False
@@ -120,8 +122,9 @@ async def report(db: Database, *, by: By, today: date, currency: str | None = No
     to = currency_code(currency) if currency else (next(iter(told)) if len(told) == 1 else EUR)
     prices = await load_prices(db)
     usages = await usages_of(db, item, today=today)
-    posted = await db.fetch(Q["posted"], item)
+    posted = await db.fetch(Q["posted"], item, today)
     seen = await db.fetch(Q["seen"], item)
+    counted = {row["post_id"] for row in seen}
     days = [row["earned_on"] for row in earned] + [usage.day for usage in usages] or [today]
     rates = await load_rates(db, first=min(days), last=max(days), currencies=told | prices.currencies | {to})
     books, sums, total = _Books(rates, to), dict[str, _Sum](), _Sum("total")
@@ -133,6 +136,9 @@ async def report(db: Database, *, by: By, today: date, currency: str | None = No
     for row in posted:
         found = line(key_of(row, row["day"]))
         found.title = row["title"] if by == "item" else ""
+        if row["shown"] and row["post_id"] not in counted:
+            found.unseen.add(row["platform"])
+            total.unseen.add(row["platform"])
     for row in earned:
         books.earn((line(key_of(row, row["earned_on"])), total), row)
     for usage in usages:
@@ -188,6 +194,8 @@ def _line(one: _Sum, by: By, *, strays: bool = False) -> Line:
         absent["per_thousand"] = absent.get("earned") or absent.get("views") or "it has no views"
     elif strays or one.key == NOT_ATTRIBUTED:
         absent["per_thousand"] = "it is not known which views brought it"
+    elif one.unseen:
+        absent["per_thousand"] = f"views are not known of every place: {', '.join(sorted(one.unseen))}"
     else:
         per_thousand = rounded(one.earned * 1000 / views)
     return Line(

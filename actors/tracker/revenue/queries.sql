@@ -170,16 +170,20 @@ where origin = 'narrated' and ($1::text is null or item_id = $1);
 select item_id, model, written_at::date as day from written_texts where ($1::text is null or item_id = $1);
 
 -- name: seen :many  Newest known views of each post
-select distinct on (p.post_id) p.item_id, p.platform, p.account_id, m.views, m.measured_at
+select distinct on (p.post_id) p.post_id, p.item_id, p.platform, p.account_id, m.views, m.measured_at
 from measurements m join posts p using (post_id)
 where m.views is not null and ($1::text is null or p.item_id = $1)
 order by p.post_id, m.bucket desc;
 
--- name: posted :many
-select p.item_id, p.platform, p.account_id, p.published_at::date as day,
-       coalesce(i.title, p.draft ->> 'title', '') as title
+-- name: posted :many  With whether people can see it by that day
+select p.post_id, p.item_id, p.platform, p.account_id, p.published_at::date as day,
+       coalesce(i.title, p.draft ->> 'title', '') as title, coalesce(p.shown_at::date <= $2, true) as shown
 from posts p left join items i using (item_id)
 where p.published_at is not null and ($1::text is null or p.item_id = $1);
+
+-- name: standing_entries :many  Those with money in them
+select source_key, currency, earned_on, item_id, post_id, platform, account_id, link_code, attributed_by, estimated, note
+from revenue_entries where entry_id = any($1::text[]) and amount_minor <> 0;
 
 -- name: known_entries :many
 select entry_id from revenue_entries where entry_id = any($1::text[]);

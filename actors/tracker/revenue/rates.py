@@ -97,10 +97,14 @@ def read_rates(lines: Iterable[str]) -> Iterator[Rate]:
     if not header or header[0].lower() != "date" or len(header) < 2:
         raise Reject("this is no file of exchange rates", mend="It begins with: Date,USD,JPY,... (units for one euro)")
     columns = [(at, _code(name)) for at, name in enumerate(header) if at and name]
+    if twice := [name for name in header[1:] if name and header[1:].count(name) > 1]:
+        raise Reject(f"the file has two columns {twice[0]}", mend="Take one of them out")
+    days: dict[date, int] = {}
     for row in rows:
         if not row or not row[0].strip():
             continue
         day = _day(row[0].strip(), rows.line_num)
+        found_today = []
         for at, currency in columns:
             told = row[at].strip() if at < len(row) else ""
             if currency is None or told in _NONE:
@@ -113,7 +117,15 @@ def read_rates(lines: Iterable[str]) -> Iterator[Rate]:
                 raise Reject(
                     f"line {rows.line_num}: '{told[:20]}' is no rate of {currency}", mend="Mend it, or write N/A"
                 )
-            yield Rate(day, currency, found)
+            found_today.append(Rate(day, currency, found))
+        digest = hash(tuple((one.currency, one.per_euro) for one in found_today))
+        if day not in days:
+            days[day] = digest
+            yield from found_today
+        elif days[day] != digest:
+            raise Reject(
+                f"line {rows.line_num}: other rates of {day} stand above it", mend="Keep one line for each day"
+            )
 
 
 def _code(name: str) -> str | None:

@@ -59,3 +59,11 @@ comment on table standing_changes is 'Each change of a standing, with the moment
 
 insert into standings (post_id, next_at)
 select post_id, now() from posts where state = 'published' and platform_post_id is not null;
+
+alter table posts add column shown_at timestamptz;
+comment on column posts.shown_at is 'When people can see it, where the platform keeps it until then; null: from published_at on.';
+update posts set shown_at = (draft ->> 'publish_at')::timestamptz
+where (draft ->> 'publish_at')::timestamptz > published_at;
+update measure_schedule s set due_at = s.due_at + (p.shown_at - p.published_at)
+from posts p
+where p.post_id = s.post_id and p.shown_at is not null;
