@@ -86,6 +86,7 @@ class World:
             "ACK_WAIT_S": str(self.ack_wait_s),
             "RENDER_CHUNK_FROM_S": "0",
             "YOUTUBE_UPLOADS_PER_DAY": "10000",
+            "SANDBOX_QUOTA_UPLOADS": "10000",
         }
         self.settings = load_settings(env=env, folder=self.folder)
         logs = self.folder / "logs"
