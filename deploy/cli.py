@@ -137,11 +137,30 @@ def gateway() -> None:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where it keeps its state [DATA_DIR/sandbox].")
 @click.option("--port", default=8401, show_default=True, type=click.IntRange(0, 65535), help="0: any free port.")
 def sandbox(folder: Path | None, port: int) -> None:
-    """Run the sandbox platforms alone, on loopback."""
-    from deploy.sandbox.server import serve
+    """Run the sandbox platforms alone, on loopback.
+
+    What it prints on stdout are lines for `.env` that point every platform at it, with credentials that it accepts.
+    """
+    from deploy.sandbox.server import api_urls, credentials, serve
+    from deploy.sandbox.settings import SandboxSettings
+
+    known = SandboxSettings()
+    accepted = credentials() | {
+        "google_client_id": known.client_id,
+        "google_client_secret": known.client_secret,
+        "groq_api_key": known.groq_api_key,
+    }
+
+    def ready(bound: int) -> None:
+        address = f"http://127.0.0.1:{bound}"
+        say(f"sandbox: {address}", err=True)
+        for name, url in api_urls(address).items():
+            say(f"{name.upper()}_API_URL={url}")
+        for name, value in sorted(accepted.items()):
+            say(f"{name.upper()}={value}")
 
     where = folder or load_settings().data_dir / "sandbox"
-    complete(serve(where, port=port, ready=lambda bound: say(f"sandbox: http://127.0.0.1:{bound}", err=True)))
+    complete(serve(where, port=port, ready=ready))
 
 
 @main.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from actors import platforms
 from actors.runtime.settings import Settings
 from actors.tracker.growth import Group, Growth, Week, groups_of
 from actors.tracker.history import history
@@ -41,6 +42,8 @@ def growth(
     Views of a week lie between two bounds where no snapshot was taken at its very end. Growth compares posts of two
     weeks at the age of two days; it says how many days it still needs before it can be told.
     """
+    if platform is not None:
+        platforms.module(platform)
     found = complete(told(settings_in(data_dir), datetime.now(UTC), account=account, niche=niche, platform=platform))
     if as_json:
         print_json(found)

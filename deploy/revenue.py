@@ -179,6 +179,8 @@ def _map_of(options: dict[str, Any]) -> Map:
 def add(amount: str, currency: str, *, day: datetime, note: str, data_dir: Path | None, **of: str | None) -> None:
     """Record an amount by hand, with a note. A minus takes back. The same words again are the same entry."""
     found = money(parse_amount(amount, currency=currency), currency)
+    if day.date() > datetime.now(UTC).date():
+        raise Reject(f"{day:%Y-%m-%d} is a day to come", mend="Record what was earned once it is")
     if not note.strip():
         raise Reject("an entry by hand needs a note", mend="Say what it was for, and how you know")
 

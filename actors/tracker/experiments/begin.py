@@ -110,6 +110,9 @@ async def begin_pairs(
     at: datetime,
 ) -> Experiment:
     """Begin to compare posts of two kinds at one age, pair by pair. Raises: Reject."""
+    able = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
+    if platform not in able:
+        raise Reject(f"'{platform}' cannot be posted to", mend=f"Known: {', '.join(able)}")
     if not platforms.module(platform).CAPS.measure:
         raise Reject(f"posts on {platform} cannot be measured", mend="Choose a platform that tells its counts")
     return await _put(
