@@ -25,6 +25,9 @@ __all__ = ["Account", "Held", "Post", "Posts", "Q", "Session", "choose_account"]
 
 Q: Final = load_queries(Path(__file__).with_name("queries.sql"))
 
+OWN_FILES: Final = "post:"
+"""Begins the ids of files that a person posts without having imported them."""
+
 
 class Post(Struct, frozen=True, kw_only=True):
     """A row of `posts`."""
@@ -142,6 +145,9 @@ class Posts:
         now = self._services.clock.now()
         content = (draft, request.key, size_bytes, request.correlation_id, request, now, request.occurred_at)
         async with self.fenced() as conn:
+            if request.item_id.startswith(OWN_FILES):
+                shown = (draft.title, request.rights, request.destination, now)
+                await conn.execute(Q["put_item"], request.item_id, request.correlation_id, *shown)
             await conn.execute(Q["put_intent"], self.post_id, request.item_id, request.destination.platform, *content)
             post = await self._read(conn)
             if post.outdates(request):

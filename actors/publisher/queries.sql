@@ -6,6 +6,11 @@ insert into posts (post_id, item_id, platform, state, draft, object_key, size_by
 values ($1, $2, $3, 'claimed', $4, $5, $6, $7, $8, $9, $9, $10)
 on conflict (post_id) do nothing;
 
+-- name: put_item :exec  A file that a person posts was never an item: it is shown like one from here on
+insert into items (item_id, correlation_id, origin, title, rights, decision, destination, first_seen_at, decided_at)
+values ($1, $2, 'import', $3, $4, 'imported', $5, $6, $6)
+on conflict do nothing;
+
 -- name: lock_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes, session,
        platform_post_id, url, privacy, correlation_id, settled, rendered_again, asked_at, superseded

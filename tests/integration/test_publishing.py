@@ -1000,3 +1000,16 @@ async def test_links_that_earn_are_disclosed_first(channel: Channel) -> None:
     row = await channel.post()
     assert f"utm_content={row['draft']['marker']}" in video["description"]
     assert row["draft"]["paid"] is True
+
+
+async def test_a_file_that_a_person_posts_is_shown(channel: Channel) -> None:
+    """`ettametta post` would be followed by a page on which nothing waits and nothing stands."""
+    request = await asked(channel, item_id=ItemId("post:abc"))
+    assert await channel.settle(request) == "ack"
+    row = await channel.db.fetchrow("select title, decision, destination from items where item_id = 'post:abc'")
+    assert row is not None
+    assert (row["title"], row["decision"]) == ("A reef <at night>", "imported")
+    assert (await channel.post())["state"] == "waiting"
+    await channel.connect()
+    assert await channel.settle(request) == "ack"
+    assert await channel.db.fetchval("select count(*) from items") == 1
