@@ -22,8 +22,9 @@ MUTATIONS = 2000 if os.environ.get("HOSTILE") == "all" else 200
 
 
 def left() -> list[psutil.Process]:
-    """Return the children that read media; servers that other tests of this process use are not among them."""
-    return [one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"}]
+    """Return the children that read media: not the servers of other tests, nor what Python keeps for its process pools."""
+    children = (one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"})
+    return [one for one in children if "resource_tracker" not in " ".join(one.cmdline())]
 
 
 def all_kept(verdicts: Iterable[Verdict]) -> list[Verdict]:
