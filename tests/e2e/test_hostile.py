@@ -22,7 +22,7 @@ MUTATIONS = 2000 if os.environ.get("HOSTILE") == "all" else 200
 
 
 def left() -> list[psutil.Process]:
-    """Return the children that read media: not the servers of other tests, nor what Python keeps for its process pools."""
+    """Return the children that read media: not other tests' servers, nor what Python keeps for process pools."""
     children = (one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"})
     return [one for one in children if "resource_tracker" not in " ".join(one.cmdline())]
 
