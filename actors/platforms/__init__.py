@@ -1,6 +1,6 @@
 """The platforms. One module is one platform; a module that is here is a platform, there is no list.
 
-A module whose name begins with an underscore is shared by platforms and is none itself.
+A module or folder whose name begins with an underscore belongs to one or several of them and is none itself.
 """
 
 from __future__ import annotations

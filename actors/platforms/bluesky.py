@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
 from actors.platforms._app_token import UNTOLD, AppToken, Granted, TokenRefused
-from actors.platforms._bluesky_posts import Posts
-from actors.platforms._bluesky_session import SIGN_IN
+from actors.platforms._bluesky.posts import Posts
+from actors.platforms._bluesky.session import SIGN_IN
 from actors.platforms._posts import (
     as_dict,
     as_list,

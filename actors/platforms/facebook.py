@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.platforms._facebook_reel import (
+from actors.platforms._meta.account import GraphAccount, check_words, none_was_made, own_id
+from actors.platforms._meta.facebook_reel import (
     COUNTS,
     GROUPS,
     Outcome,
@@ -26,12 +27,11 @@ from actors.platforms._facebook_reel import (
     parse_reel,
     parse_standing,
 )
-from actors.platforms._facebook_videos import PAGES, SITE, TOKEN, PageVideos
-from actors.platforms._graph import GRAPH_URL, GraphRefused
-from actors.platforms._graph_account import GraphAccount, check_words, none_was_made, own_id
-from actors.platforms._graph_insights import ask_insights
-from actors.platforms._graph_login import facebook_login, name_of, own_tokens, pages_of, picture_of
-from actors.platforms._graph_upload import Upload, parse_phase
+from actors.platforms._meta.facebook_videos import PAGES, SITE, TOKEN, PageVideos
+from actors.platforms._meta.graph import GRAPH_URL, GraphRefused
+from actors.platforms._meta.insights import ask_insights
+from actors.platforms._meta.login import facebook_login, name_of, own_tokens, pages_of, picture_of
+from actors.platforms._meta.upload import Upload, parse_phase
 from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity

@@ -18,13 +18,13 @@ from typing import Any, Final
 import msgspec
 
 from actors.platforms._api import count
-from actors.platforms._graph import GRAPH_URL, GraphRefused
-from actors.platforms._graph_account import GraphAccount, check_words, truth
-from actors.platforms._graph_container import Containers, Shape, State, id_in
-from actors.platforms._graph_insights import Figures, ask_insights, micros, post_metrics
-from actors.platforms._graph_login import facebook_login, name_of, own_tokens, pages_of, picture_of
-from actors.platforms._graph_upload import Upload, parse_phase
-from actors.platforms._instagram_hashtags import MOST_HASHTAGS, TOKEN, USER, Hashtags
+from actors.platforms._meta.account import GraphAccount, check_words, truth
+from actors.platforms._meta.container import Containers, Shape, State, id_in
+from actors.platforms._meta.graph import GRAPH_URL, GraphRefused
+from actors.platforms._meta.insights import Figures, ask_insights, micros, post_metrics
+from actors.platforms._meta.instagram_hashtags import MOST_HASHTAGS, TOKEN, USER, Hashtags
+from actors.platforms._meta.login import facebook_login, name_of, own_tokens, pages_of, picture_of
+from actors.platforms._meta.upload import Upload, parse_phase
 from actors.platforms._posts import as_dict
 from actors.runtime.http import Http
 from actors.runtime.means import Means

@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import quote
 
 from actors.platforms._account import AccountApi, surely_refused
-from actors.platforms._linkedin_posts import (
+from actors.platforms._linkedin.posts import (
     HEADERS,
     STATISTICS,
     author_of,
@@ -32,7 +32,7 @@ from actors.platforms._linkedin_posts import (
     path_of,
     words_of,
 )
-from actors.platforms._linkedin_upload import Upload
+from actors.platforms._linkedin.upload import Upload
 from actors.platforms._posts import as_dict, as_list
 from actors.runtime.http import Http, raise_for_status
 from actors.runtime.means import Means

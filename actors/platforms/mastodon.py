@@ -21,9 +21,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from actors.platforms._api import KEYLESS, Api, Rates, count, leaving_out, read_each
-from actors.platforms._mastodon_account import NAME, OAUTH, SERVER, WHAT, identify
-from actors.platforms._mastodon_limits import LINK_CHARS
-from actors.platforms._mastodon_posts import Posts
+from actors.platforms._mastodon.account import NAME, OAUTH, SERVER, WHAT, identify
+from actors.platforms._mastodon.limits import LINK_CHARS
+from actors.platforms._mastodon.posts import Posts
 from actors.platforms._posts import (
     as_dict,
     as_list,

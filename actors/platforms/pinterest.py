@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from actors.platforms._account import AccountApi
-from actors.platforms._pinterest_pins import (
+from actors.platforms._pinterest.pins import (
     DESCRIPTION_CHARS,
     METRICS,
     TITLE_CHARS,
@@ -29,9 +29,9 @@ from actors.platforms._pinterest_pins import (
     parse_pin,
     window_of,
 )
-from actors.platforms._pinterest_trends import BASE_URL, NAME, REGION, TOKEN
-from actors.platforms._pinterest_trends import Trends as Rising
-from actors.platforms._pinterest_upload import Upload
+from actors.platforms._pinterest.trends import BASE_URL, NAME, REGION, TOKEN
+from actors.platforms._pinterest.trends import Trends as Rising
+from actors.platforms._pinterest.upload import Upload
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import clean
 from actors.runtime.http import Http, raise_for_status

@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from actors.platforms._graph import GraphRefused
-from actors.platforms._graph_account import GraphAccount, check_words
-from actors.platforms._graph_container import Containers, Shape, State, id_in
-from actors.platforms._graph_insights import Figures, ask_insights, post_metrics
-from actors.platforms._graph_login import ask_as, name_of, picture_of
-from actors.platforms._threads_search import BASE_URL, MOST_AN_HOUR, TOKEN, Keywords
+from actors.platforms._meta.account import GraphAccount, check_words
+from actors.platforms._meta.container import Containers, Shape, State, id_in
+from actors.platforms._meta.graph import GraphRefused
+from actors.platforms._meta.insights import Figures, ask_insights, post_metrics
+from actors.platforms._meta.login import ask_as, name_of, picture_of
+from actors.platforms._meta.threads_search import BASE_URL, MOST_AN_HOUR, TOKEN, Keywords
 from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient, Prolong

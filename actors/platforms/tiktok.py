@@ -21,12 +21,12 @@ from typing import Final
 
 from actors.platforms._account import AccountApi
 from actors.platforms._api import dig
-from actors.platforms._tiktok_chunks import MAX_BYTES
-from actors.platforms._tiktok_errors import denied_of, fault_of, post_fault_of
-from actors.platforms._tiktok_init import CAPTION_UTF16
-from actors.platforms._tiktok_measure import Measurer
-from actors.platforms._tiktok_publish import Publisher
-from actors.platforms._tiktok_reading import (
+from actors.platforms._tiktok.chunks import MAX_BYTES
+from actors.platforms._tiktok.errors import denied_of, fault_of, post_fault_of
+from actors.platforms._tiktok.init import CAPTION_UTF16
+from actors.platforms._tiktok.measure import Measurer
+from actors.platforms._tiktok.publish import Publisher
+from actors.platforms._tiktok.reading import (
     BASE_URL,
     LISTINGS,
     NEEDS,

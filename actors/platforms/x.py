@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from actors.platforms._account import AccountApi
 from actors.platforms._posts import as_dict, as_list
-from actors.platforms._x_posts import (
+from actors.platforms._x.posts import (
     MEDIA_METRICS,
     POST_METRICS,
     body_of,
@@ -32,8 +32,8 @@ from actors.platforms._x_posts import (
     parse_standing,
     words_of,
 )
-from actors.platforms._x_search import BASE_URL, BEARER, NAME, OtherNames, Search
-from actors.platforms._x_upload import SEGMENT_BYTES, Upload
+from actors.platforms._x.search import BASE_URL, BEARER, NAME, OtherNames, Search
+from actors.platforms._x.upload import SEGMENT_BYTES, Upload
 from actors.runtime.http import Http, raise_for_status
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient

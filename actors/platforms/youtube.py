@@ -21,10 +21,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.platforms._bodies import deadline_of
-from actors.platforms._google_upload import send_rest
-from actors.platforms._youtube_analytics import Report, Reports, day_of
-from actors.platforms._youtube_calls import BASE_URL, OAUTH, Calls
-from actors.platforms._youtube_drafts import (
+from actors.platforms._youtube.analytics import Report, Reports, day_of
+from actors.platforms._youtube.calls import BASE_URL, OAUTH, Calls
+from actors.platforms._youtube.drafts import (
     DESCRIPTION_BYTES,
     MAX_BYTES,
     MAX_DURATION_US,
@@ -35,9 +34,10 @@ from actors.platforms._youtube_drafts import (
     tags_chars,
     video_resource,
 )
-from actors.platforms._youtube_dress import Dresser
-from actors.platforms._youtube_errors import MENDS, parse_reason, raise_for_answer
-from actors.platforms._youtube_search import ABSENT, SOURCES, Form, Search, searches, uploads
+from actors.platforms._youtube.dress import Dresser
+from actors.platforms._youtube.errors import MENDS, parse_reason, raise_for_answer
+from actors.platforms._youtube.search import ABSENT, SOURCES, Form, Search, searches, uploads
+from actors.platforms._youtube.upload import send_rest
 from actors.runtime.http import Http, Response
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity

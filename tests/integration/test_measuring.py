@@ -14,7 +14,7 @@ import pytest
 
 from actors import platforms
 from actors.platforms import youtube
-from actors.platforms._youtube_errors import next_quota_day
+from actors.platforms._youtube.errors import next_quota_day
 from actors.runtime.db import Database
 from actors.tracker import measure
 from actors.tracker.history import history

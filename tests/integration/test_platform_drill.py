@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from actors import platforms
-from actors.platforms import _youtube_search
 from actors.platforms._api import Api
+from actors.platforms._youtube import search as youtube_search
 from contracts.errors import AuthExpired, EttamettaError, RateLimited, Reject, Retry
 from contracts.platform import Candidate, Topic
 from deploy.demo import list_in_archive
@@ -209,7 +209,7 @@ async def test_fault_on_a_later_page_keeps_what_was_found(
     name: str, fault: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the first pages gave was paid for: a scan that loses it asks for all of it again."""
-    monkeypatch.setattr(_youtube_search if name == "youtube" else platforms.module(name), "PAGE_SIZE", PAGE[name])
+    monkeypatch.setattr(youtube_search if name == "youtube" else platforms.module(name), "PAGE_SIZE", PAGE[name])
     async with drilling(name, tmp_path / "whole") as drill:
         whole = await drill.ask(limit=50)
         assert await drill.calls() > 1, "there is no later page"

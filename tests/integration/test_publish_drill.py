@@ -26,7 +26,7 @@ from yarl import URL
 
 from actors import platforms
 from actors.platforms import youtube
-from actors.platforms._google_upload import CHUNK_UNIT_BYTES
+from actors.platforms._youtube.upload import CHUNK_UNIT_BYTES
 from actors.publisher.journal import SessionJournal
 from actors.runtime.db import Database
 from actors.runtime.http import Http

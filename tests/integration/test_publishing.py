@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from actors.platforms import youtube
-from actors.platforms._google_upload import CHUNK_UNIT_BYTES
-from actors.platforms._youtube_errors import next_quota_day
+from actors.platforms._youtube.errors import next_quota_day
+from actors.platforms._youtube.upload import CHUNK_UNIT_BYTES
 from actors.publisher import handle
 from actors.publisher.doubt import CERTAIN_AFTER, PATIENCE, SLOW_POLL
 from actors.publisher.dress import DRESSED_WITHIN
@@ -148,7 +148,7 @@ async def test_a_death_after_any_chunk_resumes_there(
         if sent == chunk and name == "publisher.chunk_sent":
             raise Killed(name)
 
-    monkeypatch.setattr("actors.platforms._google_upload.reach", reach)
+    monkeypatch.setattr("actors.platforms._youtube.upload.reach", reach)
     with pytest.raises(Killed):
         await channel.deliver(request)
     assert await channel.settle(request, first=2) == "ack"

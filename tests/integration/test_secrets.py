@@ -16,7 +16,7 @@ import structlog
 
 from actors import platforms
 from actors.platforms import youtube
-from actors.platforms._google_upload import CHUNK_UNIT_BYTES
+from actors.platforms._youtube.upload import CHUNK_UNIT_BYTES
 from actors.runtime.db import Database
 from actors.runtime.keys import KEY_FILE
 from actors.runtime.log import setup_logging

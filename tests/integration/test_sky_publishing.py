@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from actors import platforms
-from actors.platforms import _mastodon_posts
+from actors.platforms._mastodon import posts as mastodon_posts
 from actors.runtime.db import Database
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.ids import AccountId, ObjectKey
@@ -288,8 +288,8 @@ async def test_more_posts_than_are_read_is_no_proof(
         other = await poster(channel, "mastodon", tmp_path)
         channel.clock.turn(1.0)
         await other.post(draft(marker=f"ett{number:016}", caption=f"Another {number}"))
-    monkeypatch.setattr(_mastodon_posts, "PAGE", 1)
-    monkeypatch.setattr(_mastodon_posts, "MOST_PAGES", 2)
+    monkeypatch.setattr(mastodon_posts, "PAGE", 1)
+    monkeypatch.setattr(mastodon_posts, "MOST_PAGES", 2)
     with pytest.raises(Unconfirmed):
         await one.adapter.find(one.account, draft(), sought)
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from actors.platforms import tiktok
-from actors.platforms._tiktok_publish import INBOX, Publisher
+from actors.platforms._tiktok.publish import INBOX, Publisher
 from actors.runtime.db import Database
 from actors.runtime.tokens import open_tokens
 from contracts.errors import RateLimited, Reject, Snooze, Unconfirmed

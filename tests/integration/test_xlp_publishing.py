@@ -182,7 +182,7 @@ async def test_a_lost_post_on_x_is_found_by_its_words(channel: Channel, monkeypa
     """X gives texts back with short links and HTML entities: a comparison letter by letter finds nothing."""
     await channel.connect_to("x")
     monkeypatch.setattr(
-        "actors.platforms._x_posts.as_list",
+        "actors.platforms._x.posts.as_list",
         lambda told: told if isinstance(told, list) and not any(str(one).startswith("13_") for one in told) else [],
     )  # the media keys are not told
     await channel.fault("x.post", "accept_then_timeout", delay_s=0)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from actors.platforms import youtube
-from actors.platforms._youtube_dress import parse_standing
+from actors.platforms._youtube.dress import parse_standing
 from actors.runtime.db import Database
 from contracts.errors import RateLimited, Reject
 from contracts.ids import AccountId

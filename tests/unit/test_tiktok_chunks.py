@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actors.platforms._tiktok_chunks import CHUNK_BYTES, MAX_BYTES, Chunks
+from actors.platforms._tiktok.chunks import CHUNK_BYTES, MAX_BYTES, Chunks
 from contracts.errors import Reject
 
 MB = 1024 * 1024

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._youtube_analytics import Reports, day_of
+from actors.platforms._youtube.analytics import Reports, day_of
 from actors.runtime.db import into
 from actors.runtime.work import Services
 from actors.tracker.revenue.entries import Entry, Q, Recorded, entry_id, record

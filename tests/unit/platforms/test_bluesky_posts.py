@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from actors.platforms._bluesky_posts import NOT_TOLD, parse_counts, parse_job, parse_standing
-from actors.platforms._bluesky_record import caption_file, facets_of, post_record, record_key
-from actors.platforms._bluesky_session import SIGN_IN, denied, refusal
+from actors.platforms._bluesky.posts import NOT_TOLD, parse_counts, parse_job, parse_standing
+from actors.platforms._bluesky.record import caption_file, facets_of, post_record, record_key
+from actors.platforms._bluesky.session import SIGN_IN, denied, refusal
 from actors.runtime.clock import Clock
 from actors.runtime.http import Http, Response, open_http
 from actors.runtime.oauth import GrantGone, TokenSet

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._facebook_videos import parse_videos
+from actors.platforms._meta.facebook_videos import parse_videos
 from actors.platforms.facebook import Facebook
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._facebook_reel import (
+from actors.platforms._meta.facebook_reel import (
     check_time,
     finish_form,
     parse_metrics,
@@ -15,7 +15,7 @@ from actors.platforms._facebook_reel import (
     parse_reel,
     parse_standing,
 )
-from actors.platforms._graph_insights import Figures
+from actors.platforms._meta.insights import Figures
 from contracts.errors import Reject, Snooze
 from contracts.platform import Draft
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from actors.platforms._graph import Graph, GraphRefused, fault_of, used_up
+from actors.platforms._meta.graph import Graph, GraphRefused, fault_of, used_up
 from actors.runtime.http import Response
 from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from actors.platforms._graph_account import GraphAccount, denied_of
-from actors.platforms._graph_container import words_of
-from actors.platforms._graph_upload import Upload, parse_phase
+from actors.platforms._meta.account import GraphAccount, denied_of
+from actors.platforms._meta.container import words_of
+from actors.platforms._meta.upload import Upload, parse_phase
 from actors.platforms.instagram import NAME, OAUTH
 from actors.runtime.http import Response
 from actors.runtime.means import Means

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.platforms._instagram_hashtags import NO_SLOT_WAIT, parse_media, parse_searched
+from actors.platforms._meta.instagram_hashtags import NO_SLOT_WAIT, parse_media, parse_searched
 from actors.platforms.instagram import Instagram
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may

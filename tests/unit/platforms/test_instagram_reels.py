@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._graph_account import check_words
-from actors.platforms._graph_insights import Figures, parse_insights
+from actors.platforms._meta.account import check_words
+from actors.platforms._meta.insights import Figures, parse_insights
 from actors.platforms.instagram import LIMITS, Instagram, container_form, parse_metrics
 from contracts.errors import Reject
 from contracts.ids import AccountId

@@ -12,7 +12,7 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from actors.platforms import module
-from actors.platforms._linkedin_posts import (
+from actors.platforms._linkedin.posts import (
     VERSION,
     author_of,
     body_of,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from actors.platforms._mastodon_account import denied, parse_owner, refusal
-from actors.platforms._mastodon_limits import check_draft, length_of
-from actors.platforms._mastodon_posts import NOT_TOLD, parse_counts, parse_status, visibility_of
+from actors.platforms._mastodon.account import denied, parse_owner, refusal
+from actors.platforms._mastodon.limits import check_draft, length_of
+from actors.platforms._mastodon.posts import NOT_TOLD, parse_counts, parse_status, visibility_of
 from actors.runtime.http import Response
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.media import Probe, Rational, VideoStream

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._pinterest_trends import REGIONS, parse_trends, region_for
+from actors.platforms._pinterest.trends import REGIONS, parse_trends, region_for
 from actors.platforms.pinterest import CAPS, Pinterest
 from contracts.errors import RateLimited, Reject, Retry
 from tests.unit.platforms.imitated import imitated, told

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.platforms._pinterest_pins import body_of, described, is_it, parse_metrics, parse_pin, window_of
+from actors.platforms._pinterest.pins import body_of, described, is_it, parse_metrics, parse_pin, window_of
 from actors.platforms.pinterest import CAPS, NEEDS, OAUTH, lacking
 from actors.runtime.settings import Settings
 from contracts.errors import Reject, Retry

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._threads_search import QUERIES, parse_posts
+from actors.platforms._meta.threads_search import QUERIES, parse_posts
 from actors.platforms.threads import Threads
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._graph_insights import Figures
+from actors.platforms._meta.insights import Figures
 from actors.platforms.threads import Threads, container_form, parse_metrics
 from contracts.errors import Reject
 from contracts.ids import AccountId

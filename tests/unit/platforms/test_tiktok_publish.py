@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from actors.platforms._tiktok_chunks import Chunks
-from actors.platforms._tiktok_init import Creator, init_body, parse_creator
-from actors.platforms._tiktok_measure import parse_metrics
-from actors.platforms._tiktok_publish import id_of, parse_status
+from actors.platforms._tiktok.chunks import Chunks
+from actors.platforms._tiktok.init import Creator, init_body, parse_creator
+from actors.platforms._tiktok.measure import parse_metrics
+from actors.platforms._tiktok.publish import id_of, parse_status
 from contracts.errors import Reject, Retry
 from contracts.media import Probe, VideoStream
 from contracts.platform import Draft

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from actors.platforms._x_search import parse_answer, query_for
+from actors.platforms._x.search import parse_answer, query_for
 from actors.platforms.x import CAPS, X
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.rights import may

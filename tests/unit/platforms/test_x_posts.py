@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from actors.platforms._x_posts import (
+from actors.platforms._x.posts import (
     Duplicate,
     body_of,
     fault,
@@ -18,7 +18,7 @@ from actors.platforms._x_posts import (
     parse_post,
     parse_standing,
 )
-from actors.platforms._x_search import OtherNames
+from actors.platforms._x.search import OtherNames
 from actors.platforms.x import CAPS, LIMITS, OAUTH
 from actors.runtime.http import Response
 from contracts.errors import RateLimited, Reject, Retry

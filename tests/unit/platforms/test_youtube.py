@@ -10,8 +10,8 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from actors.platforms import youtube
-from actors.platforms._google_upload import parse_confirmed
-from actors.platforms._youtube_errors import next_quota_day, raise_for_answer
+from actors.platforms._youtube.errors import next_quota_day, raise_for_answer
+from actors.platforms._youtube.upload import parse_confirmed
 from actors.runtime.http import Response
 from contracts.errors import EttamettaError, RateLimited, Reject, Retry
 from contracts.platform import Draft

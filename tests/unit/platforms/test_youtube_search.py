@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from actors.platforms import youtube
-from actors.platforms._youtube_search import parse_candidates, parse_duration
+from actors.platforms._youtube.search import parse_candidates, parse_duration
 from actors.runtime.clock import Clock
 from contracts.errors import EttamettaError, RateLimited, Reject, Retry
 from deploy.sandbox import SandboxSettings, running
@@ -227,7 +227,7 @@ async def test_an_hour_old_search_is_not_paid_again_but_counts_are_new(tmp_path:
 
 async def test_pages_are_followed_and_each_is_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, a scan for many sees the first page only, or pays for pages that it does not want."""
-    from actors.platforms import _youtube_search as search
+    from actors.platforms._youtube import search
 
     monkeypatch.setattr(search, "PAGE_SIZE", 2)
     async with reading(tmp_path) as place:

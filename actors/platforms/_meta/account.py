@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from actors.platforms._account import AccountApi, Denied, surely_refused
-from actors.platforms._graph import GraphRefused, fault_in, fault_of, is_limit, next_cursor, used_up
+from actors.platforms._meta.graph import GraphRefused, fault_in, fault_of, is_limit, next_cursor, used_up
 from actors.runtime.http import Body, Params, Response, retry_after
 from actors.runtime.means import Means
 from actors.runtime.oauth import OAuthClient

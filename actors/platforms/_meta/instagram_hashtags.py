@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from actors.platforms._api import absent, count, leaving_out, read_each
-from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused, Reader
-from actors.platforms._graph_account import own_id
+from actors.platforms._meta.account import own_id
+from actors.platforms._meta.graph import GRAPH_URL, Graph, GraphRefused, Reader
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._words import first_line, hashtag_of, hashtags_in
 from actors.runtime.cache import Kept

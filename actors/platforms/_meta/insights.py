@@ -14,8 +14,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from actors.platforms._api import absent, count
-from actors.platforms._graph import GraphRefused
-from actors.platforms._graph_account import GraphAccount
+from actors.platforms._meta.account import GraphAccount
+from actors.platforms._meta.graph import GraphRefused
 from actors.platforms._posts import as_dict, as_list
 from contracts.ids import AccountId
 from contracts.platform import PostMetrics

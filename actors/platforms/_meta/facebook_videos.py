@@ -14,8 +14,8 @@ from urllib.parse import urljoin
 from msgspec import Meta, Struct, field
 
 from actors.platforms._api import absent, count, leaving_out, read_each
-from actors.platforms._graph import GRAPH_URL, Graph, GraphRefused, Reader
-from actors.platforms._graph_account import own_id
+from actors.platforms._meta.account import own_id
+from actors.platforms._meta.graph import GRAPH_URL, Graph, GraphRefused, Reader
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._words import first_line, has_words, hashtags_in
 from actors.runtime.log import get_logger

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from actors.platforms._graph import GRAPH_URL, LOGIN_URL, fault_of, next_cursor
+from actors.platforms._meta.graph import GRAPH_URL, LOGIN_URL, fault_of, next_cursor
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import clean
 from actors.runtime.http import Http, raise_for_status

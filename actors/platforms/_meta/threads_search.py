@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 
 from actors.platforms._api import absent, read_each
-from actors.platforms._graph import Graph
+from actors.platforms._meta.graph import Graph
 from actors.platforms._text import clean, parse_moment
 from actors.platforms._words import first_line, hashtags_in
 from actors.runtime.means import Means

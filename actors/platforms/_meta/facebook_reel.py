@@ -14,9 +14,9 @@ from urllib.parse import urljoin
 from msgspec import Struct
 
 from actors.platforms._api import count
-from actors.platforms._facebook_videos import SITE, total_of
-from actors.platforms._graph_insights import Figures, micros, post_metrics
-from actors.platforms._graph_words import mend_of
+from actors.platforms._meta.facebook_videos import SITE, total_of
+from actors.platforms._meta.insights import Figures, micros, post_metrics
+from actors.platforms._meta.words import mend_of
 from actors.platforms._posts import as_dict, as_list, from_unix
 from actors.platforms._text import clean, parse_moment
 from contracts.errors import Reject, Snooze

@@ -15,7 +15,7 @@ import msgspec
 from actors.platforms._account import AccountApi
 from actors.platforms._api import count
 from actors.platforms._bodies import deadline_of, file_body
-from actors.platforms._linkedin_posts import HEADERS, path_of
+from actors.platforms._linkedin.posts import HEADERS, path_of
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import clean
 from actors.runtime.http import raise_for_status

@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._graph import GraphRefused
-from actors.platforms._graph_account import GraphAccount, none_was_made, own_id
-from actors.platforms._graph_words import THREADS_WORDS, mend_of
+from actors.platforms._meta.account import GraphAccount, none_was_made, own_id
+from actors.platforms._meta.graph import GraphRefused
+from actors.platforms._meta.words import THREADS_WORDS, mend_of
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import clean, parse_moment
 from actors.runtime.clock import Clock

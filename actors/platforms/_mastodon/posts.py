@@ -23,8 +23,8 @@ from msgspec.structs import replace
 from actors.platforms._account import AccountApi, surely_refused
 from actors.platforms._api import absent, count, dig
 from actors.platforms._bodies import deadline_of
-from actors.platforms._mastodon_account import NAME, OAUTH, SERVER, WHAT, denied, home_of, parse_owner, refusal
-from actors.platforms._mastodon_limits import alt_of, check_draft, text_of
+from actors.platforms._mastodon.account import NAME, OAUTH, SERVER, WHAT, denied, home_of, parse_owner, refusal
+from actors.platforms._mastodon.limits import alt_of, check_draft, text_of
 from actors.platforms._multipart import multipart
 from actors.platforms._posts import as_dict, as_list, web_address
 from actors.platforms._text import parse_moment

@@ -20,9 +20,9 @@ from msgspec import Struct
 from actors.platforms._account import AccountApi, surely_refused
 from actors.platforms._api import count, dig
 from actors.platforms._bodies import deadline_of, file_body
-from actors.platforms._tiktok_chunks import CHUNK_BYTES, Chunks
-from actors.platforms._tiktok_errors import FAILURES, Failure, code_of
-from actors.platforms._tiktok_init import check_draft, init_body, parse_creator
+from actors.platforms._tiktok.chunks import CHUNK_BYTES, Chunks
+from actors.platforms._tiktok.errors import FAILURES, Failure, code_of
+from actors.platforms._tiktok.init import check_draft, init_body, parse_creator
 from actors.runtime.http import Response, raise_for_status
 from actors.runtime.killpoint import reach
 from actors.runtime.means import Means

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from actors.platforms._api import Api, absent, count, leaving_out, read_each
 from actors.platforms._text import clean, parse_moment
-from actors.platforms._youtube_errors import QuotaSpent, fault_of
+from actors.platforms._youtube.errors import QuotaSpent, fault_of
 from actors.runtime.log import get_logger
 from actors.runtime.means import Means
 from actors.runtime.quota import Bucket

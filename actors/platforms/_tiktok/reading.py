@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from actors.platforms._api import Api, absent, count, dig, leaving_out, mark_of, read_each
 from actors.platforms._app_token import AppToken, Granted, TokenRefused, parse_grant
 from actors.platforms._text import clean
-from actors.platforms._tiktok_errors import RESEARCHES, fault_of
+from actors.platforms._tiktok.errors import RESEARCHES, fault_of
 from actors.platforms._words import first_line, has_words, hashtag_of, hashtags_in
 from actors.runtime.http import Response
 from actors.runtime.means import Means

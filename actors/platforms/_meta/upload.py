@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.platforms._bodies import deadline_of, file_body
-from actors.platforms._graph_account import GraphAccount
+from actors.platforms._meta.account import GraphAccount
 from actors.runtime.http import Response
 from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger

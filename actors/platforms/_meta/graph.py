@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from actors.platforms._api import Api, count, leaving_out, mark_of
-from actors.platforms._graph_words import HOUR, RATE_LIMITS, Meaning, meaning_of
+from actors.platforms._meta.words import HOUR, RATE_LIMITS, Meaning, meaning_of
 from actors.platforms._text import clean
 from actors.runtime.http import Response, retry_after
 from actors.runtime.means import Means

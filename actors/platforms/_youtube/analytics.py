@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from actors.platforms._account import Denied, authorised
-from actors.platforms._youtube_calls import OAUTH
-from actors.platforms._youtube_errors import parse_reason, raise_for_answer
-from actors.platforms._youtube_search import PACIFIC, PLATFORM
+from actors.platforms._youtube.calls import OAUTH
+from actors.platforms._youtube.errors import parse_reason, raise_for_answer
+from actors.platforms._youtube.search import PACIFIC, PLATFORM
 from actors.runtime.http import Response
 from actors.runtime.means import Means
 from contracts.errors import RateLimited, Reject, Retry

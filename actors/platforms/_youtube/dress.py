@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from actors.platforms._bodies import deadline_of, file_body
-from actors.platforms._youtube_calls import Calls
-from actors.platforms._youtube_drafts import DESCRIPTION_BYTES, TITLE_CHARS, plain
-from actors.platforms._youtube_errors import PERMISSION_REASONS, parse_reason
+from actors.platforms._youtube.calls import Calls
+from actors.platforms._youtube.drafts import DESCRIPTION_BYTES, TITLE_CHARS, plain
+from actors.platforms._youtube.errors import PERMISSION_REASONS, parse_reason
 from actors.runtime.http import Response
 from actors.runtime.pace import Pace
 from contracts.errors import Reject

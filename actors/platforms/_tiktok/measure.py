@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from actors.platforms._account import AccountApi
 from actors.platforms._api import count, dig
-from actors.platforms._tiktok_publish import Publisher, Status, id_of
-from actors.platforms._tiktok_reading import LISTINGS, NAME
+from actors.platforms._tiktok.publish import Publisher, Status, id_of
+from actors.platforms._tiktok.reading import LISTINGS, NAME
 from actors.runtime.means import Means
 from contracts.ids import AccountId
 from contracts.platform import PostMetrics, Standing

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 
 from actors.platforms._account import AccountApi, surely_refused
 from actors.platforms._api import absent, count
-from actors.platforms._bluesky_record import COLLECTION, caption_file, post_record, record_key, wire_moment
-from actors.platforms._bluesky_session import ENTRYWAY, NAME, SIGN_IN, WHAT, denied, error_of, home_of, refusal
+from actors.platforms._bluesky.record import COLLECTION, caption_file, post_record, record_key, wire_moment
+from actors.platforms._bluesky.session import ENTRYWAY, NAME, SIGN_IN, WHAT, denied, error_of, home_of, refusal
 from actors.platforms._bodies import deadline_of, file_body
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import parse_moment

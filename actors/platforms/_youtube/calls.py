@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from actors.platforms._account import Denied, authorised
-from actors.platforms._youtube_errors import PERMISSION_REASONS, parse_reason, raise_for_answer
-from actors.platforms._youtube_search import PLATFORM, units
+from actors.platforms._youtube.errors import PERMISSION_REASONS, parse_reason, raise_for_answer
+from actors.platforms._youtube.search import PLATFORM, units
 from actors.runtime.http import Body, Response
 from actors.runtime.means import Means
 from actors.runtime.oauth import OAuthClient

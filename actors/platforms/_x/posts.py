@@ -19,7 +19,7 @@ import msgspec
 from actors.platforms._api import absent, count
 from actors.platforms._posts import as_dict, as_list, from_unix
 from actors.platforms._text import clean
-from actors.platforms._x_search import OtherNames, capped, is_capped
+from actors.platforms._x.search import OtherNames, capped, is_capped
 from actors.runtime.http import Response
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.platform import Draft, PostMetrics, RemotePost, Standing

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from actors.platforms._api import count, dig
-from actors.platforms._tiktok_chunks import Chunks
+from actors.platforms._tiktok.chunks import Chunks
 from contracts.errors import Reject, Retry
 from contracts.platform import Draft
 

@@ -1,0 +1,1 @@
+"""What Instagram, Facebook and Threads share, and their parts."""
