@@ -26,10 +26,10 @@ demo *arguments:
 doctor *arguments:
     ettametta doctor {{ arguments }}
 
-# Everything that must pass: checks, then all tests
+# Everything that must pass: checks, then all tests; in the order of folders, which puts the long crash tests first
 [group("test")]
 test *arguments: check
-    pytest -n 3 --dist loadfile {{ arguments }}
+    pytest -n 3 --dist loadfile --no-loadscope-reorder {{ arguments }}
 
 # Tests that need no server
 [group("test")]
