@@ -74,8 +74,9 @@ _CREDIT: Final = re.compile(
 )
 """Who a work comes from. The words alone tell works apart: a train goes via Gotthard, and there is a credit card."""
 _APART: Final = re.compile(r"\s+[-–—|•·:/~]+\s+|\s*[|•｜]\s*|:\s+")
+_PARTING: Final = re.compile(r"[-–—|•·:/~｜]")
+"""What `_APART` needs one of; most titles have none."""
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_NOT_WORD: Final = re.compile(r"[\W_]+")
 _UNSPACED: Final = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _PRESENTATION: Final = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0x20E3])
 
@@ -222,6 +223,8 @@ def normal_title(title: str, *, creator: str = "") -> str:
         text = _CREDIT.sub("", text)
     if "(" in text or "[" in text or not text.isascii():
         text = _BRACKET.sub(lambda found: " " if _is_noise(found[1]) else found[0], text)
+    if _PARTING.search(text) is None:
+        return " ".join(_words(text))
     parts = [part for part in _APART.split(text) if part and not part.isspace()]
     name = _normal_name(creator) if creator and len(parts) > 1 else ""
     while len(parts) > 1 and (_is_noise(parts[-1]) or (name and _normal_name(parts[-1]) == name)):
@@ -249,7 +252,7 @@ def _words(text: str) -> list[str]:
 
 def _telling(title: str) -> int:
     """Count the different words that tell works apart. In scripts without spaces two letters are a word."""
-    words = {word for word in title.split() if len(word) > 1 and not word.isdecimal() and word not in GENERIC}
+    words = [word for word in set(title.split()) - GENERIC if len(word) > 1 and not word.isdecimal()]
     if title.isascii():
         return len(words)
     unspaced = sum(len(_UNSPACED.findall(word)) for word in words)

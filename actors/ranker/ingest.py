@@ -63,6 +63,7 @@ FEWEST_COPIED: Final = 100
 _YOUNGEST: Final = 2**63 - 1
 """Stands for the number of an item that is not stored yet."""
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+_JSON: Final = msgspec.json.Encoder()
 _IMPORT: Final = "import"
 
 
@@ -189,7 +190,7 @@ def _entry(one: Seen, counts: Iterable[Counts]) -> Entry:
 
 def _json(value: object) -> bytes:
     """Return JSON without NUL, which PostgreSQL refuses."""
-    text = msgspec.json.encode(value)
+    text = _JSON.encode(value)
     return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
 
 

@@ -113,18 +113,19 @@ def check(candidate: Candidate) -> None:
 
 def check_names(candidate: Candidate, *, niche: str = "", correlation_id: str = "") -> None:
     """Refuse ids and names that the database cannot hold. Raises: ValueError."""
-    names = {
-        "id": candidate.item_id,
-        "platform": candidate.platform,
-        "language": candidate.language,
-        "channel": candidate.creator_id or candidate.creator,
-        "niche": niche,
-        "correlation_id": correlation_id,
-    }
-    for what, name in names.items():
-        if name is not None and "\0" in name:
+    for what, name in (
+        ("id", candidate.item_id),
+        ("platform", candidate.platform),
+        ("language", candidate.language),
+        ("channel", candidate.creator_id or candidate.creator),
+        ("niche", niche),
+        ("correlation_id", correlation_id),
+    ):
+        if not name:
+            continue
+        if "\0" in name:
             raise ValueError(f"its {what} has a NUL character")
-        if name is not None and len(name.encode()) > MOST_NAME_BYTES:
+        if len(name) > MOST_NAME_BYTES // 4 and len(name.encode()) > MOST_NAME_BYTES:
             raise ValueError(f"its {what} is longer than {MOST_NAME_BYTES} bytes")
 
 

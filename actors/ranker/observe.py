@@ -27,7 +27,7 @@ from contracts.rights import LICENCES, parse_licence
 
 __all__ = ["BATCH", "BadLine", "Observed", "observe", "read_line"]
 
-BATCH: Final = 20_000
+BATCH: Final = 10_000
 """Candidates in one transaction."""
 BAD_SHOWN: Final = 100
 _TOGETHER: Final = 1_000
@@ -147,7 +147,7 @@ def _unobserved(published_at: datetime | None) -> Counts:
 
 
 def _count(given: float | None) -> int | None:
-    return None if given is None else round(given)
+    return given if given is None or isinstance(given, int) else round(given)
 
 
 class Part(Struct):

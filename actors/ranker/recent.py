@@ -90,8 +90,7 @@ def pack(counts: Iterable[Counts]) -> bytes:
     """Return observations of one item as bytes, exactly, one of each moment and the oldest first."""
     rows = {}
     for one in counts:
-        since = one.at - _EPOCH
-        at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        at = (one.at - _EPOCH) // _US
         rows[at] = _EXACT.pack(
             at,
             _NONE if one.views is None else one.views,
