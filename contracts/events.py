@@ -163,6 +163,9 @@ class ImportRequested(Event, frozen=True, kw_only=True, tag="import.requested"):
     title: Annotated[str, Meta(description="Title; empty: made from the source's own words.")] = ""
     script: Annotated[str, Meta(description="Words spoken in the media, or to be spoken; empty: none given.")] = ""
     narrate: Annotated[bool, Meta(description="Speak the script with a synthetic voice.")] = False
+    caption_style: Annotated[
+        str, Meta(description="Name of a caption style; empty: as blueprints, experiments and the preset say.")
+    ] = ""
     subtitles_key: Annotated[ObjectKey | None, Meta(description="Where a .srt or .vtt was stored; null: none.")] = None
     destination: Annotated[Destination | None, Meta(description="Where it is posted; null: nowhere, it is kept.")] = (
         None
@@ -285,6 +288,14 @@ class PostMeasured(Event, frozen=True, kw_only=True, tag="post.measured"):
     measured_at: Annotated[Utc, Meta(description="When the platform answered, UTC.")]
     age_s: Annotated[int, Meta(description="Age of the post then, seconds.", ge=0)]
     metrics: Annotated[PostMetrics, Meta(description="The counts; null with a reason where the platform gave none.")]
+    revision: Annotated[
+        int,
+        Meta(description="How often the platform told of it anew; 0: the first answer. The highest one counts.", ge=0),
+    ] = 0
+    revised: Annotated[
+        dict[str, Utc],
+        Meta(description="Counts told after `measured_at`, late or corrected, with when that was, UTC, by field."),
+    ] = {}
 
 
 class PostChanged(Event, frozen=True, kw_only=True, tag="post.changed"):

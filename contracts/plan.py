@@ -12,7 +12,7 @@ import hashlib
 from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from contracts.ids import ObjectKey, PlanId
 from contracts.media import Rational
@@ -27,6 +27,7 @@ __all__ = [
     "AudioTrack",
     "CaptionStyle",
     "Captions",
+    "Chosen",
     "Clip",
     "Colour3D",
     "ColourPop",
@@ -578,6 +579,17 @@ class Output(Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class Chosen(Struct, frozen=True, kw_only=True):
+    """A choice that was not left to the preset, and why it is that one. Changes nothing in the picture."""
+
+    what: Annotated[Literal["caption_style"], Meta(description="What was chosen.")]
+    value: Annotated[str, Meta(description="Name of what was chosen.")]
+    because: Annotated[str, Meta(description="Who or what chose it, with the numbers, in words.")]
+    blueprint_id: Annotated[str | None, Meta(description="The blueprint that was followed; null: none.")] = None
+    experiment_id: Annotated[str | None, Meta(description="The experiment that drew it; null: none.")] = None
+    variant: Annotated[Literal["A", "B"] | None, Meta(description="The variant that was drawn; null: none.")] = None
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """Everything that the renderer needs to know."""
 
@@ -596,6 +608,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     captions: Annotated[Captions | None, Meta(description="Caption track, over all; null: none.")] = None
     output: Annotated[Output, Meta(description="The file to be made.")] = Output()
     seed: Annotated[int, Meta(description="Seed of every creative choice that was left open.", ge=0)] = 0
+    chosen: Annotated[
+        tuple[Chosen, ...] | UnsetType, Meta(description="What was not left to the preset; absent: nothing.")
+    ] = UNSET
 
 
 def plan_id(plan: Plan) -> PlanId:

@@ -106,16 +106,16 @@ class _Goes(Protocol):
     def platform(self) -> str: ...
     @property
     def privacy(self) -> str: ...
-    @property
-    def publish_at(self) -> datetime | None: ...
 
 
 def outlet_of(destination: _Goes | None, *, text_bytes: int | None = None) -> Outlet | None:
-    """Return where a destination leads; None: the video is kept here. What is only private until its time is public."""
+    """Return where a destination leads; None: the video is kept here.
+
+    A time shows only what asked to be public, and that is public from the beginning here; private stays private.
+    """
     if destination is None:
         return None
-    public = destination.privacy != "private" or destination.publish_at is not None
-    return Outlet(platform=destination.platform, public=public, text_bytes=text_bytes)
+    return Outlet(platform=destination.platform, public=destination.privacy != "private", text_bytes=text_bytes)
 
 
 # The policy -----------------------------------------------------------------------------------------

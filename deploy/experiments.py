@@ -11,10 +11,13 @@ from typing import Any, Final, cast
 import click
 from msgspec import Struct
 
+from actors.editor.planning import style_named
+from actors.editor.styles import STYLES
 from actors.runtime.db import Database
-from actors.tracker.experiments import begin
+from actors.tracker.experiments import begin, pairs
 from actors.tracker.experiments.begin import KINDS, Blueprint, Kind
 from actors.tracker.experiments.design import Experiment, Turn
+from actors.tracker.experiments.pairs import Draw, Paired
 from actors.tracker.experiments.sequential import looks_of
 from contracts.errors import Reject
 from contracts.ids import PostId
@@ -29,11 +32,16 @@ PICTURES: Final = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/p
 
 
 class Shown(Struct, frozen=True, kw_only=True):
-    """An experiment with its turns (of a swap) and its looks."""
+    """An experiment with its looks, its turns (of a swap) and what the editor was given to make (of pairs).
+
+    by_word: pairs whose variants a person vouches for.
+    """
 
     experiment: Experiment
     looks: tuple[int, ...]
     turns: tuple[Turn, ...]
+    draws: tuple[Draw, ...]
+    by_word: int
 
 
 @click.group()
@@ -96,9 +104,17 @@ def start(
                 effect=effect,
                 age=window,
                 at=now,
+                made_here=_made_here(chosen, a, b),
             )
 
     _tell(complete(go()), as_json=as_json)
+
+
+def _made_here(kind: Kind, a: str, b: str) -> bool:
+    """Whether the editor makes both variants. Raises: Reject if it makes one of them alone."""
+    if kind != "caption_style" or not STYLES.keys() & {a, b}:
+        return False
+    return all(style_named(name) is not None for name in (a, b))
 
 
 async def _store(data_dir: Path | None, file: Path) -> str:
@@ -140,7 +156,10 @@ def show(*, experiment: str, as_json: bool, data_dir: Path | None) -> None:
     async def go() -> Shown:
         async with _database(data_dir) as db:
             one = await _one(db, experiment)
-            return Shown(experiment=one, looks=looks_of(one.planned), turns=await begin.turns(db, experiment))
+            async with db.transaction() as conn:
+                draws, by_word = await pairs.draws(conn, experiment), await pairs.by_word(conn, experiment)
+            turns = await begin.turns(db, experiment)
+            return Shown(experiment=one, looks=looks_of(one.planned), turns=turns, draws=draws, by_word=by_word)
 
     found = complete(go())
     if as_json:
@@ -152,6 +171,13 @@ def show(*, experiment: str, as_json: bool, data_dir: Path | None) -> None:
     for turn in found.turns:
         counted = "" if turn.from_views is None else f"{turn.from_views} -> {turn.until_views or '…'} views"
         say(f"  turn {turn.number}: {turn.variant} {counted} {turn.void}".rstrip())
+    if found.by_word:
+        say(f"  pairs where a person said which post has which variant, and nothing here shows it: {found.by_word}")
+    for draw in found.draws:
+        became = (
+            f"post {draw.post_id}{', in a pair' if draw.paired else ''}" if draw.post_id else "no post of it stands"
+        )
+        say(f"  drawn {draw.number}: {draw.variant} for {draw.item_id}: {became}")
 
 
 @experiments.command("next")
@@ -166,7 +192,7 @@ def next_one(*, experiment: str, as_json: bool, data_dir: Path | None) -> None:
             one = await _one(conn, experiment)
             if one.design != "pairs":
                 raise Reject(f"experiment {experiment} swaps by itself", mend="See `ettametta experiments show`")
-            return one, *await begin.next_variant(conn, one)
+            return one, *await pairs.next_variant(conn, one)
 
     one, variant, because = complete(go())
     value = one.value(cast("Any", variant))
@@ -182,13 +208,16 @@ def next_one(*, experiment: str, as_json: bool, data_dir: Path | None) -> None:
 @click.argument("post_b")
 @data_option
 def pair(*, experiment: str, post_a: str, post_b: str, data_dir: Path | None) -> None:
-    """Add two like posts, the first with variant A, the second with B."""
+    """Add two like posts, the first with variant A, the second with B. What the editor made is paired by itself."""
 
-    async def go() -> int:
+    async def go() -> Paired:
         async with _database(data_dir) as db, db.transaction() as conn:
-            return await begin.add_pair(conn, experiment, PostId(post_a), PostId(post_b))
+            return await pairs.add_pair(conn, experiment, PostId(post_a), PostId(post_b))
 
-    say(f"pair {complete(go())} of experiment {experiment}")
+    made = complete(go())
+    say(f"pair {made.number} of experiment {experiment}")
+    for post in made.by_word:
+        say(f"  nothing here says which variant post {post} has: your word is taken")
 
 
 @experiments.command()
@@ -207,10 +236,27 @@ def stop(*, experiment: str, because: str, data_dir: Path | None) -> None:
 
 
 @experiments.command()
+@click.argument("blueprint")
+@click.option("--because", default="withdrawn by a person", show_default=True)
+@click.option("--undo", is_flag=True, help="Put it into force again.")
+@data_option
+def withdraw(*, blueprint: str, because: str, undo: bool, data_dir: Path | None) -> None:
+    """Put BLUEPRINT out of force: plans made from now on do not follow it. The beginning of its id is enough."""
+
+    async def go() -> Blueprint:
+        at = None if undo else datetime.now(UTC)
+        async with _database(data_dir) as db, db.transaction() as conn:
+            return await begin.withdraw(conn, blueprint, because="" if undo else because, at=at)
+
+    one = complete(go())
+    say(f"blueprint {one.blueprint_id[:8]}: {standing(one)}")
+
+
+@experiments.command()
 @json_option
 @data_option
 def blueprints(*, as_json: bool, data_dir: Path | None) -> None:
-    """List what was shown to be better."""
+    """List what was shown to be better, and what follows it."""
 
     async def go() -> tuple[Blueprint, ...]:
         async with _database(data_dir) as db:
@@ -224,9 +270,25 @@ def blueprints(*, as_json: bool, data_dir: Path | None) -> None:
     else:
         for one in found:
             say(
-                f"{one.kind} on {one.platform}: '{one.value}' over '{one.against}', "
-                f"{one.effect:+.0%} (95 %: {one.low:+.0%} to {one.high:+.0%})"
+                f"{one.blueprint_id[:8]}  {one.kind} on {one.account_id or one.platform}: '{one.value}' over "
+                f"'{one.against}', {one.effect:+.0%} (95 %: {one.low:+.0%} to {one.high:+.0%})\n"
+                f"          {standing(one)}"
             )
+
+
+def standing(one: Blueprint) -> str:
+    """Say what follows a blueprint."""
+    if one.withdrawn_at is not None:
+        return f"withdrawn on {one.withdrawn_at:%Y-%m-%d}: {one.withdrawn_because}"
+    if one.kind == "caption_style" and one.value in STYLES:
+        return (
+            f"in force: the editor plans captions so for {one.account_id or one.platform}, unless a newer one says else"
+        )
+    if one.kind == "caption_style":
+        return f"for you to follow: '{one.value}' is no style that the editor knows"
+    if one.kind == "hook":
+        return "for you to follow: the words that a video begins with are those of its source or its script"
+    return f"for you to learn from: the {one.kind} of one post says nothing of the next one's"
 
 
 @asynccontextmanager
@@ -251,6 +313,12 @@ def _tell(one: Experiment, *, as_json: bool) -> None:
             f"experiment {one.experiment_id} runs: up to {one.planned} pairs of {one.window_s // 3600} h find "
             f"{one.effect:+.0%}; the first look is after {first}"
         )
+        if one.made_here:
+            say(
+                "the editor makes the variants in what it plans there from now on; their posts are paired by themselves"
+            )
+        elif one.design == "pairs":
+            say(f"make the variants yourself: ettametta experiments next {one.experiment_id} says which is next")
 
 
 def _line(one: Experiment) -> str:

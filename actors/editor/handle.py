@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from actors import platforms
 from actors.editor.acquire import Acquired, acquire_candidate, acquire_url, file_sha256, source_key
 from actors.editor.captions import Captioned, captions_for, transcript_of, voice_rights
+from actors.editor.choice import styled
 from actors.editor.groq_api import GroqApi, Unanswered
-from actors.editor.planning import Voice, make_plan, preset_named
+from actors.editor.planning import Voice, make_plan, preset_named, style_named
 from actors.editor.rights import known_rights, proven, require, require_none_stricter, settled
 from actors.editor.subtitles import MAX_BYTES as MAX_SUBTITLES_BYTES
 from actors.editor.transcribe import transcribe
@@ -55,11 +56,12 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 class _Wish(Struct, frozen=True, kw_only=True):
-    """What is to be made of an item's source. titled: a person gave the title, which stands."""
+    """What is to be made of an item's source. titled: a person gave the title, which stands; style: of the captions."""
 
     item_id: ItemId
     words: SourceText
     titled: bool = False
+    style: str = ""
     script: str = ""
     narrate: bool = False
     subtitles_key: ObjectKey | None = None
@@ -99,6 +101,8 @@ async def handle_import(work: Work[ImportRequested], services: Services) -> None
     """Make a plan of media that a person brought in."""
     event = work.event
     require(event.rights, services, event.destination)
+    if event.caption_style:
+        style_named(event.caption_style)
     if event.key is not None:
         async with services.objects.local(event.key) as file:
             name = event.file_name or event.key.rpartition("/")[2]
@@ -167,6 +171,7 @@ async def _import(work: Work[ImportRequested], services: Services, acquired: Acq
             item_id=item_id,
             words=words,
             titled=bool(event.title.strip()),
+            style=event.caption_style,
             script=event.script,
             narrate=event.narrate,
             subtitles_key=event.subtitles_key,
@@ -250,6 +255,9 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
         most = platforms.posts_per_day(wish.destination.platform, services.settings)
         await slots.reserve(services.db, wish.item_id, wish.destination, most, now=work.now)
     async with work.commit() as tx:
+        plan = await styled(
+            tx.conn, plan, item=wish.item_id, destination=wish.destination, wanted=wish.style, at=work.now
+        )
         if captioned is not None:
             await tx.conn.execute(Q["put_transcript"], wish.item_id, captioned.origin, captioned.cues)
         else:
@@ -269,6 +277,8 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
                 destination=wish.destination,
             )
         )
+    for chosen in plan.chosen or ():
+        work.log.info("edit.chosen", what=chosen.what, value=chosen.value, because=chosen.because)
 
 
 async def _captions(work: Work[Any], wish: _Wish, source: Asset, probe: Probe, folder: Path) -> Captioned | None:

@@ -15,6 +15,7 @@ from actors.runtime.db import Database
 from actors.tracker.experiments import begin, run
 from actors.tracker.experiments.begin import Kind
 from actors.tracker.experiments.design import SETTLES_S, Experiment, variant_of
+from actors.tracker.experiments.pairs import add_pair
 from actors.tracker.experiments.run import run_experiments
 from contracts.errors import Reject
 from contracts.events import Destination, PostRequested
@@ -84,7 +85,7 @@ async def paired(channel: Channel, *, gain: float, effect: float = 0.5) -> Exper
         a = await put_post(channel, f"a{number}", account, f"ra{number}")
         b = await put_post(channel, f"b{number}", account, f"rb{number}")
         async with channel.db.transaction() as conn:
-            assert await begin.add_pair(conn, one.experiment_id, a, b) == number
+            assert (await add_pair(conn, one.experiment_id, a, b)).number == number
         wobble = 1.1 if number % 2 else 1 / 1.1
         await measure_at(channel, a, 1_000)
         await measure_at(channel, b, round(1_000 * (1 + gain) * wobble))
@@ -147,7 +148,7 @@ async def test_posts_that_cannot_be_compared_do_not_count(channel: Channel) -> N
     posts = [await put_post(channel, f"p{number}", account, f"r{number}") for number in range(6)]
     for number in range(0, 6, 2):
         async with channel.db.transaction() as conn:
-            await begin.add_pair(conn, one.experiment_id, posts[number], posts[number + 1])
+            await add_pair(conn, one.experiment_id, posts[number], posts[number + 1])
     await channel.db.execute("update posts set state = 'removed' where post_id = 'p0'")
     await measure_at(channel, posts[2], 10)
     await measure_at(channel, posts[3], 10, age=3 * DAY)
@@ -160,12 +161,12 @@ async def test_posts_that_cannot_be_compared_do_not_count(channel: Channel) -> N
     assert rows[2]["void"] == "", "it waits for the other post's measurement"
     with pytest.raises(Reject, match="in a pair already"):
         async with channel.db.transaction() as conn:
-            await begin.add_pair(conn, one.experiment_id, posts[0], posts[5])
+            await add_pair(conn, one.experiment_id, posts[0], posts[5])
     known_one = await put_post(channel, "p9", account, "r9")
     await measure_at(channel, known_one, 10)
     with pytest.raises(Reject, match="is known already"):
         async with channel.db.transaction() as conn:
-            await begin.add_pair(conn, one.experiment_id, known_one, await put_post(channel, "p8", account, "r8"))
+            await add_pair(conn, one.experiment_id, known_one, await put_post(channel, "p8", account, "r8"))
 
 
 async def swapped(channel: Channel, folder: Path, *, kind: Kind = "title") -> tuple[Experiment, str]:

@@ -166,6 +166,10 @@ PLAN: Final = Plan(
     output=Output(width_px=720, height_px=1280, fps=Rational(30_000, 1001), max_bytes=50_000_000),
     seed=7,
 )
+CHOSEN: Final = (
+    p.Chosen(what="caption_style", value="pop", because="blueprint b1", blueprint_id="b1"),
+    p.Chosen(what="caption_style", value="boxed", because="drawn", experiment_id="x1", variant="B"),
+)
 RENDITION: Final = Rendition(
     item_id=ITEM,
     plan_id=PlanId(SHA),
@@ -252,6 +256,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "title": "Down here",
         "script": "Down here it is dark.",
         "narrate": True,
+        "caption_style": "pop",
         "subtitles_key": ObjectKey("sources/9f/86d0.srt"),
         "destination": DESTINATION,
     },
@@ -276,6 +281,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
             retention=((0.0, 1.0), (0.5, 0.4)),
             absent={"likes": "not offered", "shares": "same"},
         ),
+        "revision": 1,
+        "revised": {"saves": AT},
     },
     "post.published": {
         "item_id": ITEM,
@@ -313,7 +320,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "eta_s": 2.5,
         "absent": {"eta_s": "no frame is encoded yet"},
     },
-    "render.requested": {"item_id": ITEM, "plan": PLAN, "destination": DESTINATION, **TEXTS},
+    "render.requested": {
+        "item_id": ITEM,
+        "plan": msgspec.structs.replace(PLAN, chosen=CHOSEN),
+        "destination": DESTINATION,
+        **TEXTS,
+    },
     "scan.completed": {
         "niche": "deep sea",
         "found": {"internet_archive": 25},
@@ -508,6 +520,14 @@ def test_what_a_person_leaves_out_is_filled_from_the_stream() -> None:
     assert first.correlation_id == CorrelationId(first.event_id)
     assert first.causation_id is None
     assert codec.complete(example("scan.requested"), stream="x", sequence=1, stored_at=AT) == example("scan.requested")
+
+
+def test_a_plan_without_choices_has_the_bytes_it_always_had() -> None:
+    """If it fails, every plan gets another id, and everything that was rendered is rendered again."""
+    assert b"chosen" not in msgspec.json.encode(PLAN)
+    chosen = msgspec.structs.replace(PLAN, chosen=CHOSEN)
+    assert msgspec.json.decode(msgspec.json.encode(chosen), type=Plan) == chosen
+    assert plan_id(chosen) != plan_id(PLAN)
 
 
 # Reading ------------------------------------------------------------------------------------------

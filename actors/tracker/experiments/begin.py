@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from actors import platforms
 from actors.runtime.db import Connection, Database, into
-from actors.tracker.experiments.design import SPREADS, Experiment, Turn, Variant, variant_of
+from actors.tracker.experiments.design import SPREADS, Experiment, Turn
 from actors.tracker.experiments.run import Q
 from actors.tracker.experiments.sequential import pairs_needed
 from contracts.clock import Utc
@@ -24,14 +24,13 @@ __all__ = [
     "KINDS",
     "Blueprint",
     "Kind",
-    "add_pair",
     "begin_pairs",
     "begin_swap",
     "blueprints",
     "experiments",
-    "next_variant",
     "stop",
     "turns",
+    "withdraw",
 ]
 
 Kind = Literal["title", "description", "thumbnail", "hook", "caption_style"]
@@ -44,7 +43,10 @@ _LONGEST_SEED: Final = 2**53
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):
-    """A row of `blueprints`: what was shown to be better, with its 95 % interval as a ratio less one."""
+    """A row of `blueprints`: what was shown to be better, with its 95 % interval as a ratio less one.
+
+    withdrawn_at: since when it is not followed any more; None: it is in force.
+    """
 
     blueprint_id: str
     kind: str
@@ -57,6 +59,8 @@ class Blueprint(Struct, frozen=True, kw_only=True):
     high: float
     experiment_id: str
     written_at: Utc
+    withdrawn_at: Utc | None
+    withdrawn_because: str
 
 
 async def begin_swap(
@@ -108,8 +112,13 @@ async def begin_pairs(
     effect: float,
     age: timedelta,
     at: datetime,
+    made_here: bool = False,
 ) -> Experiment:
-    """Begin to compare posts of two kinds at one age, pair by pair. Raises: Reject."""
+    """Begin to compare posts of two kinds at one age, pair by pair.
+
+    Args: made_here: the variants are names of what the editor can make, and it makes them in turn.
+    Raises: Reject.
+    """
     able = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
     if platform not in able:
         raise Reject(f"'{platform}' cannot be posted to", mend=f"Known: {', '.join(able)}")
@@ -127,6 +136,7 @@ async def begin_pairs(
         effect=effect,
         window=age,
         at=at,
+        made_here=made_here,
     )
 
 
@@ -150,6 +160,7 @@ async def _put(
     effect: float,
     window: timedelta,
     at: datetime,
+    made_here: bool = False,
 ) -> Experiment:
     if a == b:
         raise Reject("both variants are the same", mend="Name two")
@@ -162,54 +173,13 @@ async def _put(
         raise Reject(f"post {post} has an experiment already", mend="Let it end, or stop it")
     most = planned * MOST_TIMES
     values = (name, kind, design, platform, account, post, a, b, effect, planned, most, int(window.total_seconds()))
-    await conn.execute(Q["put_experiment"], *values, seed, at)
+    await conn.execute(Q["put_experiment"], *values, seed, made_here, at)
     return into(Experiment, cast("Any", await conn.fetchrow(Q["read_experiment"], name)))
-
-
-async def add_pair(conn: Connection, experiment: str, a: PostId, b: PostId) -> int:
-    """Add two posts, one of each variant; return the number of the pair. Raises: Reject."""
-    await conn.execute(Q["lock_pairs"], experiment)
-    row = await conn.fetchrow(Q["read_experiment"], experiment)
-    if row is None or row["design"] != "pairs":
-        raise Reject(f"there is no experiment of pairs {experiment}", mend="See `ettametta experiments list`")
-    if row["state"] != "running":
-        raise Reject(f"experiment {experiment} is {row['state']}", mend="Begin another one")
-    pairs = await conn.fetch(Q["pairs"], experiment)
-    used = {post for pair in pairs for post in (pair["post_a"], pair["post_b"])}
-    if a == b:
-        raise Reject("a pair is two posts", mend="Name two")
-    for post in (a, b):
-        found = await conn.fetchrow(Q["published_post"], post, row["window_s"])
-        if found is None or found["published_at"] is None:
-            raise Reject(f"there is no published post {post}", mend="See `ettametta posts list`")
-        if found["platform"] != row["platform"]:
-            raise Reject(
-                f"post {post} is on {found['platform']}, not on {row['platform']}", mend="Compare like with like"
-            )
-        if row["account_id"] is not None and found["account_id"] != row["account_id"]:
-            raise Reject(f"post {post} is not of {row['account_id']}", mend="Compare posts of the experiment's account")
-        if found["counted"]:
-            raise Reject(
-                f"how post {post} did at that age is known already",
-                mend="Pair posts before that, so that nobody can choose",
-            )
-        if post in used:
-            raise Reject(f"post {post} is in a pair already", mend="Every post counts once")
-    await conn.execute(Q["put_pair"], experiment, len(pairs), a, b)
-    return len(pairs)
 
 
 async def experiments(db: Database | Connection, *, state: str | None = None) -> tuple[Experiment, ...]:
     """Return the experiments, newest first. state: only these; None: all."""
     return tuple(into(Experiment, row) for row in await db.fetch(Q["list_experiments"], state))
-
-
-async def next_variant(conn: Connection, experiment: Experiment) -> tuple[Variant, str]:
-    """Return which variant the next post of an experiment of pairs is to have, and why it is that one."""
-    made = 2 * len(await conn.fetch(Q["pairs"], experiment.experiment_id))
-    return variant_of(
-        experiment.seed, made
-    ), f"drawn by the experiment's seed; after it the other one, for pair {made // 2}"
 
 
 async def turns(db: Database | Connection, experiment: str) -> tuple[Turn, ...]:
@@ -226,3 +196,19 @@ async def stop(conn: Connection, experiment: str, *, because: str, at: datetime)
 async def blueprints(db: Database | Connection) -> tuple[Blueprint, ...]:
     """Return what was learned, newest first."""
     return tuple(into(Blueprint, row) for row in await db.fetch(Q["list_blueprints"]))
+
+
+async def withdraw(conn: Connection, blueprint: str, *, because: str, at: datetime | None) -> Blueprint:
+    """Put a blueprint out of force; the beginning of its id is enough. at None: back into force.
+
+    What was planned stays as it is. Raises: Reject if there is no such blueprint, or it is so already.
+    """
+    found = await conn.fetch(Q["like_blueprint"], blueprint)
+    if len(found) != 1:
+        told = "there is no blueprint" if not found else "several blueprints begin with"
+        raise Reject(f"{told} {blueprint}", mend="See `ettametta experiments blueprints`")
+    if (found[0]["withdrawn_at"] is None) == (at is None):
+        raise Reject(f"blueprint {blueprint} is {'in force' if at is None else 'withdrawn'} already")
+    name = found[0]["blueprint_id"]
+    await conn.execute(Q["set_withdrawn"], name, at, because)
+    return next(into(Blueprint, row) for row in await conn.fetch(Q["list_blueprints"]) if row["blueprint_id"] == name)

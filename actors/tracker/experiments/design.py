@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from actors.runtime.draw import Variant, variant_of
 from contracts.clock import Utc
 from contracts.ids import AccountId, PostId
 
@@ -25,8 +25,6 @@ __all__ = [
     "ratios_of",
     "variant_of",
 ]
-
-Variant = Literal["A", "B"]
 
 SETTLES_S: Final = 600
 """How long a change takes to be seen everywhere; what is counted in that time belongs to neither variant. Seconds."""
@@ -58,6 +56,7 @@ class Experiment(Struct, frozen=True, kw_only=True):
     sized_anew: bool
     window_s: int
     seed: int
+    made_here: bool
     state: str
     verdict: dict[str, Any] | None
     because: str
@@ -79,13 +78,6 @@ class Turn(Struct, frozen=True, kw_only=True):
     until_at: Utc | None = None
     until_views: int | None = None
     void: str = ""
-
-
-def variant_of(seed: int, number: int) -> Variant:
-    """Return the variant of a turn (or of the number-th post): each pair has both, in an order drawn by the seed."""
-    first: Variant = "A" if random.Random(f"{seed}/{number // 2}").random() < HALF else "B"  # noqa: S311 - no secret
-    other: Variant = "B" if first == "A" else "A"
-    return first if number % 2 == 0 else other
 
 
 def late(turn: Turn, *, window_s: int) -> str:

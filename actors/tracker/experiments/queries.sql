@@ -2,17 +2,17 @@
 
 -- name: put_experiment :exec
 insert into experiments (experiment_id, kind, design, platform, account_id, post_id, a, b, effect, planned, most,
-                         window_s, seed, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+                         window_s, seed, made_here, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
 
 -- name: read_experiment :one
 select experiment_id, kind, design, platform, account_id, post_id, a, b, effect, planned, most, sized_anew, window_s,
-       seed, state, verdict, because, created_at, ended_at
+       seed, made_here, state, verdict, because, created_at, ended_at
 from experiments where experiment_id = $1;
 
 -- name: list_experiments :many  Newest first; null: of every state
 select experiment_id, kind, design, platform, account_id, post_id, a, b, effect, planned, most, sized_anew, window_s,
-       seed, state, verdict, because, created_at, ended_at
+       seed, made_here, state, verdict, because, created_at, ended_at
 from experiments where $1::text is null or state = $1
 order by created_at desc, experiment_id;
 
@@ -67,22 +67,44 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict do nothing;
 
 -- name: list_blueprints :many  Newest first
-select blueprint_id, kind, value, against, platform, account_id, effect, low, high, experiment_id, written_at
+select blueprint_id, kind, value, against, platform, account_id, effect, low, high, experiment_id, written_at,
+       withdrawn_at, withdrawn_because
 from blueprints order by written_at desc, blueprint_id;
 
+-- name: like_blueprint :many  Blueprints whose id begins so
+select blueprint_id, withdrawn_at from blueprints where starts_with(blueprint_id, $1) order by blueprint_id limit 2;
+
+-- name: set_withdrawn :exec  Null: it is in force again
+update blueprints set withdrawn_at = $2, withdrawn_because = $3 where blueprint_id = $1;
+
 -- name: published_post :one  With whether its result at the given age is known already
-select post_id, platform, account_id, published_at, state,
+select post_id, platform, account_id, object_key, published_at, state,
        exists (select from measurements m where m.post_id = posts.post_id and m.age_s >= $2) as counted
 from posts where post_id = $1;
 
 -- name: pairs :many
-select number, post_a, post_b, ratio, void from experiment_pairs where experiment_id = $1 order by number;
+select number, post_a, post_b, ratio, void, by_word from experiment_pairs where experiment_id = $1 order by number;
 
 -- name: lock_pairs :exec
 select 1 from experiments where experiment_id = $1 for update;
 
 -- name: put_pair :exec
-insert into experiment_pairs (experiment_id, number, post_a, post_b) values ($1, $2, $3, $4);
+insert into experiment_pairs (experiment_id, number, post_a, post_b, by_word) values ($1, $2, $3, $4, $5);
+
+-- name: plans_of :many  What the plans of a file of this SHA-256 say was chosen; no row: it was not rendered here
+select coalesce(plan -> 'chosen', '[]') as chosen from renditions where rendition ->> 'sha256' = $1;
+
+-- name: drawn_count :val
+select count(*) from experiment_draws where experiment_id = $1;
+
+-- name: draws :many  What the editor was given to make, and the posts of it; post_id null: there is none yet
+select d.number, d.variant, d.item_id, p.post_id, coalesce(x.number is not null, false) as paired
+from experiment_draws d
+join experiments e using (experiment_id)
+left join posts p on p.item_id = d.item_id and p.platform = e.platform and p.state = 'published'
+    and (e.account_id is null or p.account_id = e.account_id)
+left join experiment_pairs x on x.experiment_id = d.experiment_id and p.post_id in (x.post_a, x.post_b)
+where d.experiment_id = $1 order by d.number, p.post_id;
 
 -- name: open_pairs :many  With the first counts that are old enough, and the standings of both posts
 select e.number, a.published_at as a_published_at, b.published_at as b_published_at, ma.age_s as a_age_s,

@@ -27,6 +27,7 @@ from actors.tracker.experiments.design import (
     ratios_of,
     variant_of,
 )
+from actors.tracker.experiments.pairs import pair_drawn
 from actors.tracker.experiments.sequential import PILOT_PAIRS, Verdict, judge, replanned
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Unconfirmed
 from contracts.events import ExperimentConcluded
@@ -178,8 +179,11 @@ def _account(experiment: Experiment) -> AccountId:
 
 
 async def _compare(services: Services, experiment: Experiment) -> None:
-    """Compare the pairs whose posts are old enough, then judge."""
+    """Pair what the editor made, compare the pairs whose posts are old enough, then judge."""
     name = experiment.experiment_id
+    if experiment.made_here:
+        async with services.db.transaction() as conn:
+            await pair_drawn(conn, experiment)
     changed = False
     for row in await services.db.fetch(Q["open_pairs"], name, experiment.window_s):
         gone = [post for post in ("a", "b") if row[f"{post}_state"] in {"removed", "failed"}]
