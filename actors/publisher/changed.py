@@ -15,17 +15,22 @@ PAUSES: Final = frozenset({"removed", "blocked"})
 
 
 async def note_change(work: Work[PostChanged], services: Services) -> None:  # noqa: ARG001 - the shape of a handler
-    """Write down how the post stands, and pause its account after a removal or a block."""
+    """Write down how the post stands, and pause its account after a removal or a block.
+
+    A post that is back resumes nothing: whether the next one may go is for a person to judge. The pause says so.
+    """
     event = work.event
+    state = event.standing.state
     words = event.standing.because or "the platform gave no reason"
+    told = f"{state} at {event.platform}: {words}" if state in PAUSES else f"{state}: {words}"
     async with work.commit() as tx:
-        if event.standing.state == "removed":
-            await tx.conn.execute(Q["set_removed"], event.post_id, f"removed at {event.platform}: {words}", work.now)
-        else:
-            await tx.conn.execute(Q["note_standing"], event.post_id, f"{event.standing.state}: {words}", work.now)
-        if event.standing.state not in PAUSES:
+        stood = "removed" if state == "removed" else "published"
+        before = await tx.conn.fetchval(Q["note_standing"], event.post_id, stood, told, work.now)
+        if state not in PAUSES:
+            back = f"; that post is back since {event.seen_at:%Y-%m-%d %H:%M} UTC: {state}"
+            await tx.conn.execute(Q["note_back"], event.account_id, f"a post was {before}", back)
             return
-        because = f"a post was {event.standing.state} at {event.platform}: {words}"
+        because = f"a post was {told}"
         if await tx.conn.fetchval(Q["pause_account"], event.account_id, because, work.now):
             tx.emit(
                 AccountPaused(

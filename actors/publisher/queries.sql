@@ -116,12 +116,16 @@ insert into probes (sha256, probe, read_at) values ($1, $2, $3) on conflict (sha
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;
 
--- name: set_removed :exec
-update posts set state = 'removed', because = $2, next_action = '', updated_at = $3
-where post_id = $1 and state = 'published';
+-- name: note_standing :val  How a post stands, also one that was removed; returns what was said of it before
+update posts p
+set state = $2, because = $3, next_action = case when $2 = 'removed' then '' else p.next_action end, updated_at = $4
+from posts before
+where p.post_id = $1 and before.post_id = p.post_id and p.state in ('published', 'removed')
+returning before.because;
 
--- name: note_standing :exec
-update posts set because = $2, updated_at = $3 where post_id = $1 and state = 'published';
+-- name: note_back :exec  Beside the reason of a pause that this very post brought about
+update accounts set paused_because = paused_because || $3
+where account_id = $1 and paused_at is not null and paused_because = $2;
 
 -- name: pause_account :val  True: it was not paused before
 update accounts set paused_at = $3, paused_because = $2 where account_id = $1 and paused_at is null
@@ -146,7 +150,10 @@ order by updated_at desc, post_id limit $2;
 -- name: show_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes,
        platform_post_id, url, privacy, correlation_id, settled, settled_at, rendered_again, intent_at, session_at,
-       published_at, updated_at, request, session is not null as upload_begun
+       published_at, updated_at, request, session is not null as upload_begun,
+       (select plan -> 'chosen' from renditions
+        where rendition ->> 'sha256' = substring(posts.object_key from '([^/.]+)[.][^/.]*$')
+        order by started_at desc, plan_id limit 1) as chosen
 from posts where post_id = $1;
 
 -- name: like_id :many  Posts whose id begins so

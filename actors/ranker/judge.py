@@ -13,7 +13,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -24,9 +24,10 @@ from msgspec import Meta, Struct
 
 from actors.runtime.clock import Clock
 from actors.runtime.db import Database, load_queries
-from actors.runtime.llm import UNSET, Llm
+from actors.runtime.llm import UNSET, Llm, Used
 from actors.runtime.quota import Bucket, Pause, Quota
 from actors.runtime.settings import Settings
+from contracts.codec import new_event_id
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.ids import ItemId
 
@@ -38,6 +39,7 @@ __all__ = [
     "Titled",
     "Vote",
     "question",
+    "shares",
     "votes",
     "votes_in",
 ]
@@ -175,6 +177,7 @@ async def votes(
 
     Args: quota: counts calls, for all replicas where it is shared; db: keeps votes, None: nothing is kept;
         calls_a_day: None: the setting `llm_calls_a_day`; handle: draws the name of a work within one question.
+    The tokens of each call are recorded as used by the works that it asked about, for their cost.
     """
     llm = Llm.of(settings, clock)
     if llm is None:
@@ -190,6 +193,7 @@ async def votes(
         clock=clock,
         db=db,
         niche=niche,
+        items={key: sorted(item for item, one in asked.items() if one.key == key) for key in wanted},
         bucket=Bucket(name="judge calls", limit=limit),
         handle=handle,
     )
@@ -210,6 +214,7 @@ class _Asking:
     clock: Clock
     db: Database | None
     niche: str
+    items: Mapping[str, Sequence[ItemId]]
     bucket: Bucket
     handle: Callable[[], str]
     given: dict[str, Vote] = field(default_factory=dict)
@@ -251,6 +256,7 @@ class _Asking:
         names = {self.handle(): one for one in order}
         if len(names) != len(works):
             raise Retry("two works drew the same name")
+        before = self.llm.used
         try:
             said = await self.llm.write(
                 system=SYSTEM,
@@ -262,20 +268,42 @@ class _Asking:
                 deadline_s=CALL_DEADLINE_S,
                 tries=1,
             )
+            found = {names[name].key: vote for name, vote in votes_in(said, names, self.llm.model).items()}
         except RateLimited as error:
             await self.quota.pause(self.llm.provider, Pause(until=error.until, because=str(error)))
             raise
-        found = {names[name].key: vote for name, vote in votes_in(said, names, self.llm.model).items()}
-        self.given.update(await self._keep(found))
+        except Retry:
+            if self.llm.used is not before:  # an answer that cannot be used is paid for all the same
+                await self._keep({}, works)
+            raise
+        self.given.update(await self._keep(found, works))
 
-    async def _keep(self, found: Mapping[str, Vote]) -> Mapping[str, Vote]:
-        """Store votes and return those that stand: another replica may have asked the same at the same time."""
-        if self.db is None or not found:
+    async def _keep(self, found: Mapping[str, Vote], works: Sequence[Asked]) -> Mapping[str, Vote]:
+        """Store votes with what they cost; return those that stand: another replica may have asked at the same time."""
+        if self.db is None:
             return found
         values = [vote.value for vote in found.values()]
         whys = [vote.because for vote in found.values()]
-        await self.db.execute(Q["put_votes"], list(found), self.llm.model, values, whys, self.clock.now())
+        items = sorted(item for one in works for item in self.items[one.key])
+        usages = [(f"vote/{new_event_id()}", *row, self.llm.model) for row in shares(items, self.llm.used)]
+        now = self.clock.now()
+        async with self.db.transaction() as conn:
+            await conn.execute(Q["put_votes"], list(found), self.llm.model, values, whys, now)
+            await conn.executemany(Q["put_usage"], [(*row, now) for row in usages])
         return await _kept(self.db, list(found))
+
+
+def shares(items: Sequence[ItemId], used: Used | None) -> Iterator[tuple[ItemId, str, int]]:
+    """Share the tokens of a call out evenly, to the last one: item, kind, amount. The first get what is left over.
+
+    None: the model did not tell them. Then each item has an answer whose cost nobody knows.
+    """
+    if used is None:
+        yield from ((item, "llm_untold_answers", 1) for item in items)
+        return
+    for kind, total in (("llm_input_tokens", used.prompt_tokens), ("llm_output_tokens", used.completion_tokens)):
+        each, left_over = divmod(total, len(items))
+        yield from ((item, kind, each + (place < left_over)) for place, item in enumerate(items))
 
 
 def question(niche: str, works: Mapping[str, Asked]) -> str:

@@ -1,25 +1,26 @@
 """Take the snapshots that are due.
 
-A transaction-level lock per account keeps replicas apart while the platform is asked; it goes with the connection of a
-worker that dies. Each snapshot is stored, struck off the schedule and told in one transaction. The first answer for a
-bucket stays as it is; what the platform tells of it later is stored beside it, with its time: docs/measuring.md.
+Each snapshot is stored, struck off the schedule and told in one transaction. The first answer for a bucket stays as it
+is; what the platform tells of it later is stored beside it, with its time, and told as a revision: docs/measuring.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
 
 from actors import platforms
-from actors.runtime.db import into
+from actors.runtime.db import Record, into
 from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger
 from actors.runtime.oauth import ClientRefused
 from actors.runtime.work import Services
 from actors.tracker.handle import Q
-from actors.tracker.numbers import FIELDS, changes_of, nothing_known, values_of
+from actors.tracker.numbers import FIELDS, Known, changes_of, nothing_known, revised, values_of
+from actors.tracker.round import Round, make_round
 from actors.tracker.schedule import LATE
 from contracts.clock import Utc
 from contracts.errors import AuthExpired, RateLimited, Reject, Retry
@@ -27,9 +28,8 @@ from contracts.events import PostMeasured
 from contracts.ids import AccountId, CorrelationId, ItemId, PostId
 from contracts.platform import Measures, PostMetrics
 
-__all__ = ["BATCH", "measure_due"]
+__all__ = ["measure_due"]
 
-BATCH: Final = 50
 RETRY_SOONEST: Final = timedelta(seconds=5)
 RETRY_LATEST: Final = timedelta(minutes=10)
 AUTH_AFTER: Final = timedelta(hours=1)
@@ -55,33 +55,31 @@ async def measure_due(services: Services) -> None:
         if not platforms.module(account["platform"]).CAPS.measure:
             get_logger().error("tracker.cannot_measure", platform=account["platform"])
             continue
-        adapter: Measures = platforms.build(account["platform"], services)
-        while await _measure_batch(services, adapter, AccountId(account["account_id"])):
-            pass
+        await make_round(services, AccountId(account["account_id"]), _measuring(services, account["platform"]))
 
 
-async def _measure_batch(services: Services, adapter: Measures, account: AccountId) -> bool:
-    """Measure up to one request's worth of posts; return whether more may be due."""
-    async with services.db.transaction() as lock:
-        if not await lock.fetchval(Q["hold_account"], account):
-            return False
-        now = services.clock.now()
-        due = [into(Due, row) for row in await lock.fetch(Q["due_posts"], account, now, BATCH)]
-        if not due:
-            return False
+def _measuring(services: Services, platform: str) -> Round[Due, PostMetrics]:
+    adapter: Measures = platforms.build(platform, services)
+
+    async def ask(account: AccountId, names: tuple[str, ...]) -> Mapping[str, PostMetrics]:
         try:
-            found = await adapter.measure(account, tuple(post.platform_post_id for post in due))
-        except (Retry, RateLimited, AuthExpired, ClientRefused) as error:
-            await _postpone(services, due, now, error)
-            return False
+            return await adapter.measure(account, names)
+        except ClientRefused:
+            raise
         except Reject as error:
-            found = {post.platform_post_id: nothing_known(f"the platform refused to tell: {error}") for post in due}
+            return {name: nothing_known(f"the platform refused to tell: {error}") for name in names}
+
+    async def store(due: Sequence[Due], found: Mapping[str, PostMetrics]) -> None:
         reach("tracker.measured")
         measured_at = services.clock.now()
-        usual = await _usual(services, due[0].platform, measured_at)
+        usual = await _usual(services, platform, measured_at)
         for post in due:
             await _store(services, post, found.get(post.platform_post_id), measured_at, usual=usual)
-        return len(due) == BATCH
+
+    async def put_off(due: Sequence[Due], now: datetime, error: Exception) -> None:
+        await _postpone(services, due, now, error)
+
+    return Round(hold="hold_account", due="due_posts", kind=Due, ask=ask, put_off=put_off, store=store)
 
 
 async def _usual(services: Services, platform: str, now: datetime) -> frozenset[str]:
@@ -98,10 +96,11 @@ async def _store(
     async with services.unit(
         seed=f"{post.post_id}/{post.bucket}", correlation_id=post.correlation_id, causation_id=None
     ) as tx:
-        earlier = await tx.conn.fetch(Q["known_by_now"], post.post_id, post.bucket)
+        earlier = {row["bucket"]: row for row in await tx.conn.fetch(Q["known_by_now"], post.post_id, post.bucket)}
         values = (post.post_id, post.bucket, measured_at, age_s, metrics.absent, *values_of(metrics))
         new = await tx.conn.fetchval(Q["store_measurement"], *values)
-        for change in changes_of([row["numbers"] for row in earlier], metrics):
+        changes = changes_of([row["numbers"] for row in earlier.values()], metrics)
+        for change in changes:
             told = (change.bucket, change.field, measured_at, change.kind, change.was, change.value)
             await tx.conn.execute(Q["store_change"], post.post_id, *told)
         await tx.conn.execute(Q["close_buckets"], post.post_id, post.bucket)
@@ -112,20 +111,32 @@ async def _store(
         if new:
             if found is not None and any(getattr(found, name) is None for name in usual):
                 await tx.conn.execute(Q["ask_again"], post.post_id, post.bucket, measured_at + LATE)
-            tx.emit(
-                PostMeasured(
-                    item_id=post.item_id,
-                    post_id=post.post_id,
-                    platform=post.platform,
-                    bucket=post.bucket,
-                    measured_at=measured_at,
-                    age_s=age_s,
-                    metrics=metrics,
-                )
-            )
+            tx.emit(_event(post, Known(bucket=post.bucket, measured_at=measured_at, age_s=age_s, metrics=metrics)))
+        for bucket in dict.fromkeys(change.bucket for change in changes):
+            now_known = revised(_known(earlier[bucket]), changes, measured_at)
+            tx.emit(_event(post, now_known), name=f"{bucket}/{now_known.revision}")
 
 
-async def _postpone(services: Services, due: list[Due], now: datetime, error: Exception) -> None:
+def _known(row: Record) -> Known:
+    values = {name: row[name] for name in ("bucket", "measured_at", "age_s", "revision", "revised")}
+    return into(Known, {**values, "metrics": row["numbers"]})
+
+
+def _event(post: Due, known: Known) -> PostMeasured:
+    return PostMeasured(
+        item_id=post.item_id,
+        post_id=post.post_id,
+        platform=post.platform,
+        bucket=known.bucket,
+        measured_at=known.measured_at,
+        age_s=known.age_s,
+        metrics=known.metrics,
+        revision=known.revision,
+        revised=known.revised,
+    )
+
+
+async def _postpone(services: Services, due: Sequence[Due], now: datetime, error: Exception) -> None:
     """Put the snapshots off: until the platform says, or an hour where a person has to act.
 
     A passing fault costs a tenth of the youngest post's age: the first numbers soon, old ones without haste.

@@ -3,11 +3,11 @@
 -- name: note_shown_at :exec
 update posts set shown_at = $2 where post_id = $1;
 
--- name: plan_snapshots :exec  One row per bucket; a bucket that is measured already is not planned again
+-- name: plan_snapshots :exec  One row per bucket; not one that is measured already, or that a later one took the place of
 insert into measure_schedule (post_id, bucket, due_at)
 select $1, planned.bucket, planned.due_at
 from unnest($2::integer[], $3::timestamptz[]) as planned (bucket, due_at)
-where not exists (select from measurements m where m.post_id = $1 and m.bucket = planned.bucket)
+where not exists (select from measurements m where m.post_id = $1 and m.bucket >= planned.bucket)
 on conflict do nothing;
 
 -- name: due_accounts :many  Accounts with something due, the longest waiting first
@@ -42,10 +42,12 @@ delete from measure_schedule where post_id = $1 and bucket <= $2;
 update measure_schedule set due_at = $3 where post_id = any($1::text[]) and due_at <= $2;
 
 -- name: known_by_now :many  Each snapshot of a post, with what was told of it afterwards
-select m.bucket, to_jsonb(m) || coalesce(c.told, '{}') as numbers
+select m.bucket, m.measured_at, m.age_s, to_jsonb(m) || coalesce(c.told, '{}') as numbers, c.revision,
+       coalesce(c.revised, '{}') as revised
 from measurements m
 left join lateral (
-    select jsonb_object_agg(field, value order by told_at) as told
+    select jsonb_object_agg(field, value order by told_at) as told, count(distinct told_at) as revision,
+           jsonb_object_agg(field, told_at order by told_at) as revised
     from measurement_changes where post_id = m.post_id and bucket = m.bucket
 ) c on true
 where m.post_id = $1 and m.bucket <= $2
@@ -100,7 +102,9 @@ select pg_try_advisory_xact_lock(hashtextextended('tracker.looks.' || $1::text, 
 -- name: posts_to_look_at :many
 select s.post_id, p.item_id, p.platform, p.account_id, p.platform_post_id,
        coalesce(p.shown_at, p.published_at) as shown_at, p.correlation_id, p.privacy as confirmed_privacy, s.state,
-       s.told_state, s.doubted_state, s.doubted_at, s.looks
+       s.told_state, s.doubted_state, s.doubted_at, s.looks,
+       (select max(c.seen_at) from standing_changes c
+        where c.post_id = s.post_id and c.state = 'removed' and s.told_state = 'removed') as removed_at
 from standings s join posts p using (post_id)
 where s.next_at <= $2 and p.account_id = $1 and p.platform_post_id is not null
 order by s.next_at, s.post_id

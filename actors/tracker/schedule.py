@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-__all__ = ["CONFIRM_AFTER", "LATE", "LOOKS", "SNAPSHOTS", "due_times", "next_look"]
+__all__ = [
+    "CONFIRM_AFTER",
+    "LATE",
+    "LOOKS",
+    "LOOKS_WHEN_GONE",
+    "SNAPSHOTS",
+    "due_times",
+    "next_look",
+    "next_look_when_gone",
+]
 
 SNAPSHOTS: Final[tuple[timedelta, ...]] = (
     timedelta(0),
@@ -41,8 +50,17 @@ LOOKS: Final[tuple[timedelta, ...]] = (
     timedelta(days=365),
 )
 """Age of a post at each look: a post is taken down in its first hours, or long after by a claim."""
+LOOKS_WHEN_GONE: Final[tuple[timedelta, ...]] = (
+    timedelta(days=1),
+    timedelta(days=3),
+    timedelta(days=7),
+    timedelta(days=14),
+    timedelta(days=30),
+    timedelta(days=90),
+)
+"""After a removal was seen: an appeal is decided in days or weeks, and most posts that are gone stay gone."""
 CONFIRM_AFTER: Final = timedelta(minutes=10)
-"""Between the look that finds a post gone and the one that must agree."""
+"""Between the look that finds a post gone, or back, and the one that must agree."""
 
 
 def due_times(shown_at: datetime, snapshots: tuple[timedelta, ...] = SNAPSHOTS) -> list[datetime]:
@@ -53,3 +71,8 @@ def due_times(shown_at: datetime, snapshots: tuple[timedelta, ...] = SNAPSHOTS) 
 def next_look(shown_at: datetime, now: datetime) -> datetime | None:
     """Return when a post is looked at next; None: no more. Looks that were missed are not made up for."""
     return next((shown_at + age for age in LOOKS if shown_at + age > now), None)
+
+
+def next_look_when_gone(removed_at: datetime, now: datetime) -> datetime | None:
+    """Return when a post that was removed is looked at next; None: no more."""
+    return next((removed_at + after for after in LOOKS_WHEN_GONE if removed_at + after > now), None)

@@ -1,33 +1,33 @@
 """Look at what becomes of posts, on a schedule that thins out, and tell each change once.
 
-Replicas are kept apart as in `measure`. A platform that is away, asks for patience or has lost its permission tells
-nothing: the looks are put off and no standing changes.
+A platform that is away, asks for patience or has lost its permission tells nothing: the looks are put off and no
+standing changes. A post that was removed is looked at a few times more, because platforms give posts back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
 
 from actors import platforms
-from actors.runtime.db import into
 from actors.runtime.killpoint import reach
 from actors.runtime.log import get_logger
 from actors.runtime.work import Services
 from actors.tracker.handle import Q
-from actors.tracker.schedule import CONFIRM_AFTER, next_look
+from actors.tracker.round import Round, make_round
+from actors.tracker.schedule import CONFIRM_AFTER, due_times, next_look, next_look_when_gone
 from actors.tracker.standing import Verdict, judge
 from contracts.clock import Utc
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.errors import RateLimited
 from contracts.events import PostChanged
 from contracts.ids import AccountId, CorrelationId, ItemId, PostId
 from contracts.platform import Looks, Standing
 
-__all__ = ["BATCH", "look_due"]
+__all__ = ["look_due"]
 
-BATCH: Final = 50
 AWAY: Final = timedelta(minutes=30)
 """How long looks are put off after a fault of the platform; nothing is urgent about them."""
 UNKNOWN: Final = Standing(state="unknown")
@@ -49,6 +49,7 @@ class Watched(Struct, frozen=True, kw_only=True):
     told_state: str
     doubted_state: str | None
     doubted_at: Utc | None
+    removed_at: Utc | None
     looks: int
 
 
@@ -56,31 +57,25 @@ async def look_due(services: Services) -> None:
     """Look at the posts of every account that are due. One indexed query when none is."""
     able = [name for name in platforms.names() if platforms.module(name).CAPS.looks]
     for account in await services.db.fetch(Q["accounts_to_look_at"], services.clock.now(), able):
-        adapter: Looks = platforms.build(account["platform"], services)
-        while await _look_at_batch(services, adapter, AccountId(account["account_id"])):
-            pass
+        await make_round(services, AccountId(account["account_id"]), _looking(services, account["platform"]))
 
 
-async def _look_at_batch(services: Services, adapter: Looks, account: AccountId) -> bool:
-    """Look at one request's worth of posts; return whether more may be due."""
-    async with services.db.transaction() as lock:
-        if not await lock.fetchval(Q["hold_looks"], account):
-            return False
-        now = services.clock.now()
-        due = [into(Watched, row) for row in await lock.fetch(Q["posts_to_look_at"], account, now, BATCH)]
-        if not due:
-            return False
-        try:
-            seen = await adapter.look(account, tuple(post.platform_post_id for post in due))
-        except (Retry, RateLimited, AuthExpired, Reject) as error:
-            until = max(error.until, now) if isinstance(error, RateLimited) else now + AWAY
-            await services.db.execute(Q["put_off_looks"], [post.post_id for post in due], until)
-            get_logger().warning("sentinel.put_off", posts=len(due), until=until.isoformat(), because=str(error))
-            return False
+def _looking(services: Services, platform: str) -> Round[Watched, Standing]:
+    adapter: Looks = platforms.build(platform, services)
+
+    async def store(due: Sequence[Watched], seen: Mapping[str, Standing]) -> None:
         reach("tracker.looked")
         for post in due:
             await _store(services, post, seen.get(post.platform_post_id, UNKNOWN), services.clock.now())
-        return len(due) == BATCH
+
+    async def put_off(due: Sequence[Watched], now: datetime, error: Exception) -> None:
+        until = max(error.until, now) if isinstance(error, RateLimited) else now + AWAY
+        await services.db.execute(Q["put_off_looks"], [post.post_id for post in due], until)
+        get_logger().warning("sentinel.put_off", posts=len(due), until=until.isoformat(), because=str(error))
+
+    return Round(
+        hold="hold_looks", due="posts_to_look_at", kind=Watched, ask=adapter.look, put_off=put_off, store=store
+    )
 
 
 async def _store(services: Services, post: Watched, seen: Standing, seen_at: datetime) -> None:
@@ -116,6 +111,9 @@ async def _store(services: Services, post: Watched, seen: Standing, seen_at: dat
         if verdict.tells:
             if verdict.told_state == "removed":
                 await tx.conn.execute(Q["drop_snapshots"], post.post_id)
+            elif post.told_state == "removed" and platforms.module(post.platform).CAPS.measure:
+                times = due_times(post.shown_at)
+                await tx.conn.execute(Q["plan_snapshots"], post.post_id, list(range(len(times))), times)
             because = seen.because or (BACK if verdict.told_state == "stands" else "")
             tx.emit(
                 PostChanged(
@@ -133,7 +131,9 @@ async def _store(services: Services, post: Watched, seen: Standing, seen_at: dat
 
 
 def _next(post: Watched, verdict: Verdict, seen_at: datetime, doubted_at: datetime | None) -> datetime | None:
-    """A doubt is looked into soon, ever less so while the platform does not tell; a post that is gone no more."""
+    """A doubt is looked into soon, ever less so while the platform does not tell; a post that is gone, a few times."""
     if doubted_at is not None:
         return seen_at + max(CONFIRM_AFTER, seen_at - doubted_at)
-    return None if verdict.told_state == "removed" else next_look(post.shown_at, seen_at)
+    if verdict.told_state == "removed":
+        return next_look_when_gone(post.removed_at or seen_at, seen_at)
+    return next_look(post.shown_at, seen_at)

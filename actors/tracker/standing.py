@@ -1,8 +1,8 @@
 """What one look at a post means: nothing new, a doubt, or a change that is told. Pure.
 
-A removal and a block stop an account, so one look is not believed: the next one must say the same. What was asked to
-be private is private, and a post that is still being processed stands: neither is a change. Where the platform does not
-tell, a doubt stays one.
+A removal and a block stop an account, so one look is not believed: the next one must say the same. What two looks
+said, one does not take back either. What was asked to be private is private, and a post that is still being processed
+stands: neither is a change. Where the platform does not tell, a doubt stays one.
 """
 
 from __future__ import annotations
@@ -43,6 +43,6 @@ def judge(
         meant = "stands"
     if meant == told_state:
         return Verdict(state=seen.state, told_state=told_state)
-    if meant in GRAVE and doubted != seen.state:
-        return Verdict(state=state, told_state=told_state, doubt=seen.state)
+    if (meant in GRAVE or told_state in GRAVE) and doubted != meant:
+        return Verdict(state=state, told_state=told_state, doubt=meant)
     return Verdict(state=seen.state, told_state=meant, tells=True)

@@ -14,6 +14,7 @@ from actors.ranker import judge
 from actors.ranker.judge import WORKS_A_CALL, Judged, votes
 from actors.ranker.score import score, uses_for
 from actors.ranker.signals import VOTE_POINTS
+from actors.runtime import llm
 from actors.runtime.db import Database
 from actors.runtime.llm import Llm
 from actors.runtime.quota import SharedQuota
@@ -149,6 +150,61 @@ async def test_a_budget_of_nothing_asks_nobody(channel: Channel) -> None:
     """If it fails, a person who set the budget to 0 still pays."""
     assert (await judged(channel, [work("a")], a_day=0)).votes == {}
     assert await calls(channel) == 0
+
+
+# Cost ---------------------------------------------------------------------------------------------
+
+
+async def spent(channel: Channel) -> dict[str, dict[str, int]]:
+    """Return what was recorded as used, by kind and item."""
+    found: dict[str, dict[str, int]] = {}
+    for row in await channel.db.fetch("select kind, item_id, name, sum(amount)::int as n from usages group by 1, 2, 3"):
+        assert row["name"] == "openai/gpt-oss-20b"
+        found.setdefault(row["kind"], {})[row["item_id"]] = row["n"]
+    return found
+
+
+async def told_tokens(channel: Channel) -> dict[str, int]:
+    """Return the tokens of all answers, as the imitated model counts them."""
+    chats = (await channel.state())["groq"]["chats"]
+    prompts = [sum(len(message["content"]) for message in chat["messages"]) // 4 for chat in chats]
+    answers = [max(1, len(chat["answer"]) // 4) for chat in chats]
+    return {"llm_input_tokens": sum(prompts), "llm_output_tokens": sum(answers)}
+
+
+async def test_each_work_bears_its_share_of_a_call(channel: Channel) -> None:
+    """If it fails, votes are free, tokens are counted twice, or one work pays for all."""
+    works = [work(f"{n:02}", f"Title {n}") for n in range(WORKS_A_CALL + 3)]
+    works.append(work("repost", "Title 0"))
+    await judged(channel, works)
+    first, total = await spent(channel), await told_tokens(channel)
+    assert {kind: sum(amounts.values()) for kind, amounts in first.items()} == total
+    assert all(set(amounts) == {str(one.item_id) for one in works} for amounts in first.values())
+    await judged(channel, works)
+    assert await spent(channel) == first, "what was kept is paid for again"
+
+
+async def test_an_answer_that_cannot_be_used_is_paid_for(channel: Channel) -> None:
+    """If it fails, a model that answers nonsense seems to cost nothing."""
+    for fault in ("malformed", "cut_off"):
+        await channel.fault(CHAT, fault)
+        assert (await judged(channel, [work("a")])).votes == {}
+    total = await told_tokens(channel)
+    assert total["llm_output_tokens"] > 0
+    assert await spent(channel) == {kind: {"archive:a": tokens} for kind, tokens in total.items()}
+    await channel.fault(CHAT, "status", status=503)
+    await judged(channel, [work("a")])
+    assert await told_tokens(channel) == total, "there was an answer"
+    assert await spent(channel) == {kind: {"archive:a": tokens} for kind, tokens in total.items()}
+
+
+async def test_tokens_that_were_not_told_are_not_taken_for_none(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it fails, a server that does not count its tokens makes videos look cheaper than they are."""
+    monkeypatch.setattr(llm, "_used", lambda usage: None)
+    await judged(channel, [work("a"), work("b", "Another")])
+    assert await spent(channel) == {"llm_untold_answers": {"archive:a": 1, "archive:b": 1}}
 
 
 # Failures -----------------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from actors.platforms import youtube
 from actors.platforms._youtube.errors import next_quota_day
 from actors.runtime.db import Database
 from actors.tracker import measure
+from actors.tracker.handle import Q
 from actors.tracker.history import history
 from actors.tracker.measure import measure_due
 from actors.tracker.numbers import FIELDS
 from actors.tracker.schedule import LATE, LOOKS, SNAPSHOTS
 from actors.tracker.sentinel import look_due
-from contracts.events import PostPublished
+from contracts.events import PostMeasured, PostPublished
 from contracts.ids import AccountId, ItemId, PostId
 from contracts.platform import Draft, PostMetrics
 from tests.channel import Channel, Killed, connected_channel, kill_at, stamped
@@ -94,7 +95,7 @@ async def test_a_post_is_measured_at_once_and_then_on_schedule(channel: Channel,
     assert rows[0]["shares"] is None
     assert rows[0]["absent"]["shares"]
     assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
-    told = await channel.given("post.measured")
+    told = [event for event in await channel.given("post.measured") if not event["revision"]]
     assert [event["bucket"] for event in told] == list(range(len(SNAPSHOTS)))
     assert {event["correlation_id"] for event in told} == {"c-1"}
     assert told[-1]["metrics"]["views"] == views[-1]
@@ -337,6 +338,46 @@ async def test_a_correction_is_kept_beside_the_first_number(channel: Channel, to
     told.tell(views=150, likes=10)
     await measured_at(channel, event, SNAPSHOTS[5])
     assert await channel.db.fetchval("select count(*) from measurement_changes") == 1, "it is told again and again"
+    assert [one["bucket"] for one in await channel.given("post.measured")] == [2, 3, 4, 3, 5]
+
+
+async def test_what_is_told_of_a_snapshot_later_is_told_on_the_bus(channel: Channel, told: Told) -> None:
+    """A program that follows the bus keeps the numbers that its platform took back, and never gets the late ones."""
+    event = await published(channel, account=await channel.connect())
+    await channel.settle(event)
+    for age, numbers in (
+        (SNAPSHOTS[2], {"views": 100}),
+        (SNAPSHOTS[3], {"views": 200, "likes": 12}),
+        (SNAPSHOTS[4], {"views": 150, "likes": 10, "retention": ((0.0, 1.0), (0.5, 0.6))}),
+        (SNAPSHOTS[5], {"views": 120, "likes": 10}),
+    ):
+        told.tell(**numbers)
+        await measured_at(channel, event, age)
+    events = await channel.given("post.measured")
+    assert len({one["event_id"] for one in events}) == len(events), "one is taken for another, and dropped"
+    assert {one["correlation_id"] for one in events} == {"c-1"}
+    at = [event.published_at + age for age in SNAPSHOTS]
+    newest: dict[int, PostMeasured] = {}
+    for one in (msgspec.convert(one, PostMeasured) for one in events):
+        before = newest.get(one.bucket)
+        assert one.revision == (0 if before is None else before.revision + 1)
+        assert (one.measured_at, one.age_s) == (at[one.bucket], int(SNAPSHOTS[one.bucket].total_seconds()))
+        newest[one.bucket] = one
+    assert {bucket: (one.revision, one.metrics.views, one.metrics.likes) for bucket, one in newest.items()} == {
+        2: (2, 100, 12),
+        3: (2, 120, 12),
+        4: (1, 120, 10),
+        5: (0, 120, 10),
+    }
+    curve = ((0.0, 1.0), (0.5, 0.6))
+    assert [newest[bucket].metrics.retention for bucket in (2, 3, 4, 5)] == [curve, curve, curve, None]
+    assert newest[2].revised == {"likes": at[3], "retention": at[4]}
+    assert newest[3].revised == {"views": at[5], "retention": at[4]}
+    assert "likes" not in newest[2].metrics.absent
+    rows = await channel.db.fetch(Q["known_by_now"], "post-001", len(SNAPSHOTS))
+    assert {row["bucket"]: row["revision"] for row in rows} == {
+        bucket: one.revision for bucket, one in newest.items()
+    }, "what is told and what is stored differ"
 
 
 async def test_a_number_that_comes_late_is_kept_with_its_time(channel: Channel, told: Told) -> None:
@@ -373,7 +414,8 @@ async def test_the_last_snapshot_is_asked_for_again_where_a_usual_number_is_miss
     assert [tuple(row) for row in changes] == [(11, "reach", "late", 18)]
     assert await channel.db.fetchval("select views from measurements where bucket = 11") == 20
     assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
-    assert len(await channel.given("post.measured")) == 2, "one for each bucket"
+    told_of = [(one["bucket"], one["revision"]) for one in await channel.given("post.measured")]
+    assert told_of == [(10, 0), (11, 0), (11, 1)], "one for each bucket, and one for what came late"
 
 
 async def test_what_a_platform_never_tells_is_not_asked_for_again(channel: Channel, told: Told) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -331,6 +332,48 @@ async def test_tokens_that_were_not_recorded_leave_the_cost_unknown(database: Da
     )
     found = line(await report(database, by="item", today=today), "item-1")
     assert found.spent == {"llm_input_tokens": 5, "llm_output_tokens": 6}
+
+
+async def test_votes_are_part_of_what_a_video_costs(database: Database) -> None:
+    """A video would show a profit without the votes that chose it, or every work that a scan saw would be a line."""
+    await post(database, 1)
+    for name, decision in (("item-1", "selected"), ("seen-1", "passed"), ("seen-2", "found")):
+        await database.execute(
+            "insert into items (item_id, correlation_id, origin, title, rights, decision)"
+            " values ($1, 'c', 'scan', '', '{}', $2) on conflict do nothing",
+            name,
+            decision,
+        )
+        await database.execute(
+            "insert into usages (usage_id, item_id, kind, name, amount, used_at) values"
+            " ('vote/' || $1 || 1, $1, 'llm_input_tokens', 'big-model', 500, now()),"
+            " ('vote/' || $1 || 2, $1, 'llm_output_tokens', 'big-model', 20, now())",
+            name,
+        )
+    await database.execute(
+        "insert into prices (kind, valid_from, amount_minor, currency, per, source, imported_at) values"
+        " ('llm_input_tokens', '2026-01-01', 100, 'EUR', 1000, 'page', now()),"
+        " ('llm_output_tokens', '2026-01-01', 200, 'EUR', 1000, 'page', now())"
+    )
+    today = datetime.now(UTC).date()
+    made = await report(database, by="item", today=today)
+    assert [one.key for one in made.lines] == ["(no video made of it)", "item-1"]
+    assert line(made, "item-1").spent == {"llm_input_tokens": 50, "llm_output_tokens": 4}
+    assert line(made, "(no video made of it)").spent == {"llm_input_tokens": 100, "llm_output_tokens": 8}
+    assert made.total.spent_minor == 162
+    (month,) = (await report(database, by="month", today=today)).lines
+    assert month.spent_minor == 162
+    alone = await report(database, by="item", today=today, item="seen-1")
+    assert line(alone, "seen-1").spent_minor == 54
+    await database.execute(
+        "insert into written_texts (item_id, asked, model, said) values ('item-1', 'x', 'big-model', '{}')"
+    )
+    found = line(await report(database, by="item", today=today), "item-1")
+    assert found.spent_minor is None, "the tokens of a vote pass for those of the post's words"
+    await database.execute("delete from written_texts")
+    await database.execute("insert into usages values ('vote/9', 'item-1', 'llm_untold_answers', 'm', 1, now())")
+    found = line(await report(database, by="item", today=today), "item-1")
+    assert found.absent["spent"] == "the tokens of a vote of m were not told"
 
 
 async def test_tokens_are_recorded_where_words_are_written(channel: Channel) -> None:
@@ -725,6 +768,7 @@ async def test_links_are_kept_with_their_disclosure(database: Database, ask: Ask
         ("import", "report.csv", "--map", "nothing"),
         ("add", "1.005", "EUR", "--on", "2026-11-20", "--note", "n"),
         ("add", "1", "EUR", "--on", "2026-11-20", "--note", " "),
+        ("add", "1", "EUR", "--on", "2199-01-01", "--note", "n"),
         ("add", "1", "EUR", "--on", "2026-11-20", "--note", "n", "--item", "nowhere"),
         ("add", "1", "EUR", "--on", "2026-11-20", "--note", "n", "--post", "nowhere"),
         ("rates", "import", "report.csv"),
@@ -742,3 +786,36 @@ async def test_mistakes_are_told_and_nothing_is_recorded(
     assert done.exit_code != 0
     assert type(done.exception).__name__ in {"Reject", "SystemExit"}
     assert await sums(database) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("add", "12.345", "EUR"), "at most 2 decimals after a point, as in: ettametta revenue add 1234.50 EUR"),
+        (("add", "12,34", "eur"), "ettametta revenue add 1234.50 EUR"),
+        (("add", "$12", "EUR"), "ettametta revenue add 1234.50 EUR"),
+        (("add", "12.5", "JPY"), "no decimals, as in: ettametta revenue add 1234 JPY"),
+        (("add", "12", "EURO"), "Write it as EUR, USD or JPY"),
+        (("add", "12", "EUR", "--on", "21.11.2026"), "'21.11.2026' is no day. Write it as 2026-11-23"),
+        (("import", "report.csv", "--map", "my net"), "ettametta revenue map 'my net' --date \"Date\" --amount"),
+        (("map", "net"), 'ettametta revenue map net --date "Date" --amount'),
+        (("map",), 'ettametta revenue map NAME --date "Date" --amount'),
+    ],
+)
+@pytest.mark.usefixtures("database")
+async def test_what_is_advised_exists(ask: Ask, tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    """A person looks for an option that is not there, or is told to make a map and not how."""
+    (tmp_path / "report.csv").write_text("Day,Ref\n")
+    more = ("--on", "2026-11-20", "--note", "n") if arguments[0] == "add" and "--on" not in arguments else ()
+    done = await ask(*arguments, *more, *(("--note", "n") if "--on" in arguments else ()))
+    assert told in (str(done.exception) if done.exit_code else done.output)
+
+
+@pytest.mark.usefixtures("database")
+async def test_the_example_of_a_map_works(ask: Ask, tmp_path: Path) -> None:
+    """The example that a person copies would be refused."""
+    (tmp_path / "report.csv").write_text('Date,Earnings,"Order ID","Sub ID"\n2026-11-21,10.50,1,\n')
+    refused = str((await ask("import", "report.csv", "--map", "net")).exception)
+    example = shlex.split(refused.partition("ettametta revenue ")[2])
+    assert (await ask(*example)).exit_code == 0
+    assert "1 rows: 1 new" in (await ask("import", "report.csv", "--map", "net")).stdout

@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import structlog
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from actors import platforms
 from actors.platforms import youtube
 from actors.platforms._youtube.upload import CHUNK_UNIT_BYTES
+from actors.runtime import telemetry
 from actors.runtime.db import Database
 from actors.runtime.keys import KEY_FILE
 from actors.runtime.log import setup_logging
@@ -53,6 +57,34 @@ def log() -> Iterator[io.BytesIO]:
     yield lines
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """What a collector of traces receives, as it comes over the wire; all of it is there once telemetry stops."""
+    received: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named so in the base
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        serving.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        telemetry.start("ettametta-test")
+        try:
+            yield received
+        finally:
+            telemetry.stop()
+            server.shutdown()
+            serving.join()
 
 
 @pytest.fixture
@@ -218,13 +250,21 @@ async def dump(db: Database) -> bytes:
     return bytes(text)
 
 
+def spans_in(body: bytes) -> list[Any]:
+    told = ExportTraceServiceRequest.FromString(body)
+    return [span for resource in told.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
 async def test_no_secret_of_a_whole_run_is_anywhere_else(
-    channel: Channel, gateway: Gateway, log: io.BytesIO, tmp_path: Path
+    channel: Channel, gateway: Gateway, log: io.BytesIO, spans: list[bytes], tmp_path: Path
 ) -> None:
     """If it fails, whoever reads a log, an event, a page or a backup can post to the channel."""
     walk = Walk(gateway)
     posts = await a_whole_run(channel, walk)
     assert posts >= len(BY_CONSENT) + 1
+    made = await channel.db.fetch("select platform, count(*) as n from posts where state = 'published' group by 1")
+    assert {row["platform"]: row["n"] >= 2 for row in made} == dict.fromkeys((*BY_CONSENT.values(), "bluesky"), True)
+    assert len(await channel.posted("bluesky")) >= 2, "its posts wait, and with them the secrets of an upload"
     assert await channel.db.fetchval("select count(*) from measurements") >= 3
     assert all(word in log.getvalue() for word in (b"account.exchange_failed", b"account.connected", b"post.published"))
     secrets = secrets_of(channel, tmp_path)
@@ -233,10 +273,16 @@ async def test_no_secret_of_a_whole_run_is_anywhere_else(
     kinds = {what.split(" ")[0] for what in secrets}
     assert {"access", "refresh", "AccessToken", "RefreshToken", "AuthCode", "FeedCode", "session", "secret"} <= kinds
     events = b"".join(row["payload"] for row in await channel.db.fetch("select payload from outbox"))
+    telemetry.stop()
+    traced = [span for body in spans for span in spans_in(body)]
+    assert len(traced) >= posts
+    assert "publisher-post-requested" in {span.name for span in traced}
+    assert any(event.name == "exception" for span in traced for event in span.events), "no error was traced"
     places = {
         "the log": log.getvalue(),
         "an event": events,
         "a page": bytes(walk.seen),
+        "a trace": b"".join(spans),
         "the database": connected + await dump(channel.db),
     }
     assert all(len(text) > 1000 for text in places.values()), {where: len(text) for where, text in places.items()}

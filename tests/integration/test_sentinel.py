@@ -17,10 +17,10 @@ from actors.publisher.app import APP as PUBLISHER
 from actors.runtime.db import Database
 from actors.tracker import sentinel
 from actors.tracker.measure import measure_due
-from actors.tracker.schedule import CONFIRM_AFTER, LOOKS, SNAPSHOTS
+from actors.tracker.schedule import CONFIRM_AFTER, LOOKS, LOOKS_WHEN_GONE, SNAPSHOTS
 from actors.tracker.sentinel import look_due
 from contracts.events import PostChanged, PostPublished
-from contracts.ids import AccountId, ItemId, PostId
+from contracts.ids import AccountId, EventId, ItemId, PostId
 from contracts.platform import Standing
 from tests.channel import Channel, Killed, connected_channel, stamped
 
@@ -115,7 +115,8 @@ async def test_a_removed_post_is_told_once_after_two_looks(channel: Channel, sce
     await scene.look(CONFIRM_AFTER)
     assert await scene.changes() == ["removed"]
     row = await scene.standing()
-    assert (row["state"], row["told_state"], row["next_at"]) == ("removed", "removed", None)
+    assert (row["state"], row["told_state"]) == ("removed", "removed")
+    assert row["next_at"] == channel.clock.now() + LOOKS_WHEN_GONE[0]
     assert row["seen_at"] == channel.clock.now()
     assert await channel.db.fetchval("select count(*) from measure_schedule") == 0
     (change,) = await channel.db.fetch("select * from standing_changes")
@@ -125,6 +126,75 @@ async def test_a_removed_post_is_told_once_after_two_looks(channel: Channel, sce
     assert await scene.changes() == ["removed"]
     (event,) = await channel.given("post.changed")
     assert (event["correlation_id"], event["account_id"]) == ("c-1", scene.account)
+
+
+async def removed(scene: Scene, told: Platform, *, at: timedelta = LOOKS[0]) -> PostPublished:
+    """Publish a post that is found removed, and told so."""
+    event = await scene.published()
+    told.seen[event.platform_post_id] = Standing(state="removed")
+    await scene.look(at)
+    await scene.look(CONFIRM_AFTER)
+    assert await scene.changes() == ["removed"]
+    return event
+
+
+async def test_a_post_that_is_gone_is_looked_at_a_few_times_more(
+    channel: Channel, scene: Scene, told: Platform
+) -> None:
+    """A post that its platform gives back stays removed here for ever, or one that is gone is asked for for ever."""
+    await removed(scene, told)
+    gone_at, asked, at = channel.clock.now(), len(told.asked), []
+    for _ in range(20):
+        due = (await scene.standing())["next_at"]
+        if due is None:
+            break
+        at.append(due - gone_at)
+        channel.clock._now = due
+        await look_due(channel.services)
+        await look_due(channel.services)
+    assert at == list(LOOKS_WHEN_GONE)
+    assert len(told.asked) == asked + len(LOOKS_WHEN_GONE)
+    await scene.look(timedelta(days=400))
+    assert await scene.changes() == ["removed"]
+
+
+async def test_a_post_that_is_given_back_is_told_and_followed_again(
+    channel: Channel, scene: Scene, told: Platform
+) -> None:
+    """Its owner wins an appeal and nothing here knows, or one wrong answer brings a removed post back to life."""
+    event = await removed(scene, told, at=timedelta(days=3))
+    back_at = channel.clock.now()
+    await channel.db.execute(
+        "insert into measurements (post_id, bucket, measured_at, age_s, absent) values ('post-1', 4, $1, 9, '{}')",
+        back_at,
+    )
+    stands = Standing(state="stands", privacy="public")
+    told.seen[event.platform_post_id] = stands
+    await scene.look(LOOKS_WHEN_GONE[0])
+    assert (await scene.standing())["doubted_state"] == "stands"
+    told.seen[event.platform_post_id] = Standing(state="removed")
+    await scene.look(CONFIRM_AFTER)
+    row = await scene.standing()
+    assert (row["told_state"], row["doubted_state"]) == ("removed", None)
+    assert row["next_at"] == back_at + LOOKS_WHEN_GONE[1]
+    assert await scene.changes() == ["removed"]
+    told.seen[event.platform_post_id] = stands
+    await scene.look(LOOKS_WHEN_GONE[1] - LOOKS_WHEN_GONE[0])
+    await scene.look(CONFIRM_AFTER)
+    assert await scene.changes() == ["removed", "stands"]
+    (_, change) = await channel.given("post.changed")
+    assert change["standing"]["because"] == "it stands again"
+    row = await scene.standing()
+    assert (row["state"], row["told_state"]) == ("stands", "stands")
+    assert row["next_at"] == event.published_at + timedelta(days=7)
+    due = await channel.db.fetch("select bucket, due_at from measure_schedule order by bucket")
+    assert [row["bucket"] for row in due] == list(range(5, len(SNAPSHOTS))), "what it had is taken again, or nothing is"
+    assert due[-1]["due_at"] == event.published_at + SNAPSHOTS[-1]
+    told.seen[event.platform_post_id] = Standing(state="removed")
+    await scene.look(timedelta(days=1))
+    await scene.look(CONFIRM_AFTER)
+    assert (await scene.standing())["next_at"] == channel.clock.now() + LOOKS_WHEN_GONE[0]
+    assert await scene.changes() == ["removed", "stands", "removed"]
 
 
 async def test_the_publisher_marks_the_post_and_pauses_the_account(channel: Channel, scene: Scene) -> None:
@@ -138,6 +208,32 @@ async def test_the_publisher_marks_the_post_and_pauses_the_account(channel: Chan
     assert await channel.db.fetchval("select state from posts") == "removed"
     assert await channel.db.fetchval("select paused_at from accounts") is not None
     assert [event["account_id"] for event in await channel.given("account.paused")] == [scene.account]
+
+
+@pytest.mark.parametrize("grave", ["removed", "blocked"])
+async def test_an_account_stays_paused_when_its_post_is_back_and_says_so(
+    channel: Channel, scene: Scene, told: Platform, grave: Any
+) -> None:
+    """A post that was given back stays removed here, or the account posts on before a person has looked."""
+    event = await scene.published()
+    publisher = msgspec.structs.replace(channel, services=_as_publisher(channel))
+    for seen in (Standing(state=grave, because="spam"), Standing(state="stands", privacy="public")):
+        told.seen[event.platform_post_id] = seen
+        await scene.look(timedelta(days=1))
+        await scene.look(CONFIRM_AFTER)
+        change = (await channel.given("post.changed"))[-1]
+        assert await publisher.settle(msgspec.convert(change, PostChanged)) == "ack"
+    assert await channel.db.fetchval("select state from posts") == "published"
+    row = await channel.db.fetchrow("select paused_at, paused_because from accounts")
+    assert row is not None
+    assert row["paused_at"] is not None
+    back = f"that post is back since {channel.clock.now():%Y-%m-%d %H:%M} UTC: stands"
+    assert row["paused_because"] == f"a post was {grave} at {NAME}: spam; {back}"
+    assert len(await channel.given("account.paused")) == 1
+    await channel.db.execute("update accounts set paused_because = 'by hand'")
+    again = msgspec.structs.replace(msgspec.convert(change, PostChanged), event_id=EventId("again"))
+    assert await publisher.settle(again) == "ack"
+    assert await channel.db.fetchval("select paused_because from accounts") == "by hand"
 
 
 def _as_publisher(channel: Channel) -> Any:

@@ -19,11 +19,12 @@ from actors.ranker.judge import (
     Asked,
     plain,
     question,
+    shares,
     votes,
     votes_in,
 )
 from actors.runtime.clock import Clock
-from actors.runtime.llm import _reset_s, _seconds
+from actors.runtime.llm import Used, _reset_s, _seconds
 from actors.runtime.quota import OwnQuota
 from actors.runtime.settings import Settings
 from contracts.errors import Retry
@@ -166,6 +167,21 @@ async def test_without_a_key_there_is_no_vote_and_it_is_said() -> None:
     judged = await votes([work], "sea", settings=Settings(), clock=Clock(), quota=OwnQuota(Clock()))
     assert judged.votes == {}
     assert judged.skipped[work.item_id].startswith("no language model is set; set GROQ_API_KEY, or OPENAI_API_KEY")
+
+
+# What a call costs --------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 40), st.integers(0, 10_000), st.integers(0, 10_000))
+def test_a_call_is_shared_out_to_the_last_token(works: int, asked_of: int, answered: int) -> None:
+    """If it fails, tokens are lost or made up, or one work bears more than its share."""
+    items = [ItemId(f"a:{n:02}") for n in range(works)]
+    found = list(shares(items, Used(asked_of, answered)))
+    for kind, total in (("llm_input_tokens", asked_of), ("llm_output_tokens", answered)):
+        amounts = {item: amount for item, name, amount in found if name == kind}
+        assert list(amounts) == items
+        assert sum(amounts.values()) == total
+        assert max(amounts.values()) - min(amounts.values()) <= 1
 
 
 # Limits as they are told --------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.editor.rights import settled
+from actors.publisher.draft import make_draft
+from actors.publisher.schedule import keeps
 from contracts.errors import Reject
+from contracts.events import Destination, PostRequested
+from contracts.ids import ItemId, ObjectKey
+from contracts.platform import Limits, Privacy
 from contracts.rights import (
     LICENCES,
     USES,
@@ -25,6 +30,7 @@ from contracts.rights import (
     licence_from_url,
     may,
     may_all,
+    outlet_of,
     parse_licence,
     same_terms,
     superseding,
@@ -389,6 +395,44 @@ def test_nothing_that_is_added_allows_more(one: RightsRecord, other: RightsRecor
     assert not may(use, one, at=AT + timedelta(days=365), to=to).allowed
     if to is None:
         assert not may(use, one, at=AT, to=OUTLETS["public"]).allowed
+
+
+DESTINATIONS: Final = st.builds(
+    Destination,
+    platform=st.sampled_from(["youtube", "tiktok", "bluesky"]),
+    privacy=st.sampled_from(get_args(Privacy)),
+    publish_at=st.sampled_from(
+        [None, AT - timedelta(days=1), AT, AT + timedelta(microseconds=1), AT + timedelta(days=9)]
+    ),
+    at_slot=st.booleans(),
+)
+
+
+@given(DESTINATIONS)
+def test_an_outlet_is_public_where_others_may_see_the_post(to: Destination) -> None:
+    """If it fails, a private video is held to the rules of public ones, or a public one is not."""
+    request = PostRequested(
+        item_id=ItemId("i"), key=ObjectKey("k"), rights=record("owned", title="Reef"), destination=to
+    )
+    draft = make_draft(request, limits=Limits(), now=AT)
+    outlet = outlet_of(to)
+    assert outlet is not None
+    # What a platform gets: how the post begins, and whether a time shows it later.
+    assert outlet.public is (draft.privacy != "private" or draft.publish_at is not None)
+    kept = keeps(to.platform, to)
+    assert not kept or outlet.public, "a platform makes public what it keeps"
+
+
+@pytest.mark.parametrize("publish_at", [None, AT - timedelta(hours=1), AT + timedelta(hours=1)])
+@pytest.mark.parametrize("at_slot", [False, True])
+def test_a_time_makes_nothing_public(publish_at: datetime | None, at_slot: bool) -> None:  # noqa: FBT001
+    """If it fails, a private post of a work that needs words or a change is refused because it has a time."""
+    stock = replace(record("pixabay"), changes=())
+    seen_by_all: dict[Privacy, bool] = {"private": False, "unlisted": True, "public": True}
+    for privacy, public in seen_by_all.items():
+        to = outlet_of(Destination(platform="youtube", privacy=privacy, publish_at=publish_at, at_slot=at_slot))
+        assert may("share", stock, at=AT, to=to).allowed is not public, privacy
+    assert outlet_of(None) is None
 
 
 @given(RECORDS, RECORDS, PLACES, st.sampled_from(USES))

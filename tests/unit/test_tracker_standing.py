@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from actors.tracker.numbers import FIELDS, changes_of
-from actors.tracker.schedule import LOOKS, next_look
+from actors.tracker.numbers import FIELDS, Known, changes_of, revised
+from actors.tracker.schedule import LOOKS, LOOKS_WHEN_GONE, next_look, next_look_when_gone
 from actors.tracker.standing import judge
 from contracts.platform import PostMetrics, Standing
 
@@ -28,6 +28,18 @@ def test_what_stops_an_account_needs_two_looks(grave: str) -> None:
     second = judged(grave, doubted=grave)
     assert (second.state, second.told_state, second.tells, second.doubt) == (grave, grave, True, None)
     assert not judged(grave, told=grave, doubted=None).tells, "it is told again"
+
+
+@pytest.mark.parametrize("grave", ["removed", "blocked"])
+@pytest.mark.parametrize("state", ["stands", "processing", "private", "claimed"])
+def test_what_two_looks_said_one_does_not_take_back(grave: str, state: str) -> None:
+    """One wrong answer of a platform says that a removed post stands again."""
+    meant = "stands" if state == "processing" else state
+    first = judged(state, told=grave)
+    assert (first.state, first.told_state, first.tells, first.doubt) == (grave, grave, False, meant)
+    second = judged(state, told=grave, doubted=meant)
+    assert (second.state, second.told_state, second.tells, second.doubt) == (state, meant, True, None)
+    assert judged(grave, told=grave, doubted=meant).doubt is None
 
 
 def test_a_look_that_tells_nothing_leaves_a_doubt() -> None:
@@ -64,6 +76,13 @@ def test_looks_that_were_missed_are_not_made_up_for() -> None:
     assert next_look(AT, AT + LOOKS[-1]) is None
 
 
+def test_looks_at_what_is_gone_come_to_an_end() -> None:
+    """A post that is gone is asked for for ever, or many times at one moment after an outage."""
+    assert next_look_when_gone(AT, AT) == AT + LOOKS_WHEN_GONE[0]
+    assert next_look_when_gone(AT, AT + timedelta(days=10)) == AT + timedelta(days=14)
+    assert next_look_when_gone(AT, AT + LOOKS_WHEN_GONE[-1]) is None
+
+
 def known(bucket: int, **numbers: Any) -> dict[str, Any]:
     return {**dict.fromkeys(FIELDS), **numbers, "bucket": bucket}
 
@@ -77,3 +96,22 @@ def test_only_what_cannot_fall_is_corrected() -> None:
         (1, "followers", "late", None, -4),
     ]
     assert changes_of([known(0, views=90)], PostMetrics()) == (), "an answer without numbers corrects nothing"
+
+
+def test_a_revision_says_what_was_told_later_and_when() -> None:
+    """A number of today passes for one of the first hour, or stands beside the reason why it is not there."""
+    first = Known(
+        bucket=2,
+        measured_at=AT,
+        age_s=3600,
+        metrics=PostMetrics(views=100, likes=9, absent={"reach": "not yet", "saves": "never"}),
+    )
+    late = changes_of([known(2, views=100, likes=9), known(3, views=100)], PostMetrics(views=90, likes=8, reach=60))
+    then = AT + timedelta(days=2)
+    second = revised(first, late, then)
+    assert second.metrics == PostMetrics(views=90, likes=9, reach=60, absent={"saves": "never"})
+    assert (second.bucket, second.measured_at, second.age_s) == (2, AT, 3600)
+    assert (second.revision, second.revised) == (1, {"views": then, "reach": then})
+    again = AT + timedelta(days=4)
+    third = revised(second, changes_of([known(2, views=90, likes=9, reach=60)], PostMetrics(views=80)), again)
+    assert (third.metrics.views, third.revision, third.revised) == (80, 2, {"views": again, "reach": then})

@@ -1,7 +1,8 @@
 """What items cost: resources used, at the prices of their days. A price that was not imported leaves the cost unknown.
 
 Derived from what is stored: render seconds from the begin and end of each rendition, byte-days from the sizes of stored
-files and the time since, characters from narrated words. Tokens are in `usages`, where who asks a model writes them.
+files and the time since, characters from narrated words. Tokens are in `usages`, where who asks a model writes them:
+the editor for the words of a post, the ranker for votes, the tokens of one call shared out evenly over its works.
 """
 
 from __future__ import annotations
@@ -20,7 +21,18 @@ from actors.tracker.revenue.entries import Q
 from actors.tracker.revenue.money import Money, currency_code, exponent_of, parse_amount
 from contracts.errors import Reject
 
-__all__ = ["KINDS", "VOICE", "Price", "PriceList", "Usage", "import_prices", "load_prices", "read_prices", "usages_of"]
+__all__ = [
+    "KINDS",
+    "NEVER_CHOSEN",
+    "VOICE",
+    "Price",
+    "PriceList",
+    "Usage",
+    "import_prices",
+    "load_prices",
+    "read_prices",
+    "usages_of",
+]
 
 KINDS: Final = {
     "llm_input_tokens": "tokens given to a language model",
@@ -31,6 +43,10 @@ KINDS: Final = {
 }
 VOICE: Final = "hibari"
 """The voice that narrates; it runs here and has a price only if one is imported."""
+NEVER_CHOSEN: Final = ""
+"""The item of what was used by works that were voted on and not made into a video."""
+UNTOLD: Final = "llm_untold_answers"
+TOKENS: Final = ("llm_input_tokens", "llm_output_tokens")
 COLUMNS: Final = ("kind", "amount", "currency", "per", "from", "source")
 _MOST_PER: Final = 2**62
 
@@ -165,10 +181,16 @@ async def load_prices(db: Database) -> PriceList:
 
 async def usages_of(db: Database, item: str | None, *, today: date) -> list[Usage]:
     """Return what items used. item: only this one; None: all. Files are counted as stored until `today`."""
-    found = [
-        Usage(item_id=row["item_id"], kind=row["kind"], name=row["name"], day=row["day"], amount=int(row["amount"]))
-        for row in await db.fetch(Q["used"], item, today)
-    ]
+    found, counted = [], set()
+    for row in await db.fetch(Q["used"], item, today):
+        about = {name: row[name] for name in ("item_id", "name", "day")}
+        if row["kind"] == UNTOLD:
+            because = f"the tokens of a vote of {row['name']} were not told"
+            found += [Usage(**about, kind=kind, amount=None, because=because) for kind in TOKENS]
+            continue
+        found.append(Usage(**about, kind=row["kind"], amount=row["amount"]))
+        if not row["of_vote"]:
+            counted.add((row["item_id"], row["kind"]))
     for row in await db.fetch(Q["narrated"], item):
         amount, because = _spoken(row["cues"])
         found.append(
@@ -181,7 +203,6 @@ async def usages_of(db: Database, item: str | None, *, today: date) -> list[Usag
                 because=because,
             )
         )
-    counted = {(one.item_id, one.kind) for one in found}
     for row in await db.fetch(Q["written_by"], item):
         found += [
             Usage(
@@ -192,7 +213,7 @@ async def usages_of(db: Database, item: str | None, *, today: date) -> list[Usag
                 amount=None,
                 because=f"the tokens of {row['model']} were not recorded",
             )
-            for kind in ("llm_input_tokens", "llm_output_tokens")
+            for kind in TOKENS
             if (row["item_id"], kind) not in counted
         ]
     return found

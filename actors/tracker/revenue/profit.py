@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from actors.runtime.db import Database
-from actors.tracker.revenue.costs import PriceList, Usage, load_prices, usages_of
+from actors.tracker.revenue.costs import NEVER_CHOSEN, PriceList, Usage, load_prices, usages_of
 from actors.tracker.revenue.entries import Q
 from actors.tracker.revenue.money import Money, currency_code, rounded
 from actors.tracker.revenue.rates import Rates, load_rates
@@ -26,6 +26,7 @@ By = Literal["item", "platform", "account", "month"]
 
 NO_SOURCE: Final = "no source told of any revenue"
 NOT_ATTRIBUTED: Final = "(not attributed)"
+NO_VIDEO: Final = "(no video made of it)"
 SHARED: Final = "what was spent is known for each item, which may be posted in several places; see --by item"
 EUR: Final = "EUR"
 
@@ -142,7 +143,8 @@ async def report(db: Database, *, by: By, today: date, currency: str | None = No
     for row in earned:
         books.earn((line(key_of(row, row["earned_on"])), total), row)
     for usage in usages:
-        mine = {"item": usage.item_id, "month": f"{usage.day:%Y-%m}"}.get(by)
+        of_item = NO_VIDEO if usage.item_id == NEVER_CHOSEN else usage.item_id
+        mine = {"item": of_item, "month": f"{usage.day:%Y-%m}"}.get(by)
         books.spend((total,) if mine is None else (line(mine), total), usage, prices)
     for row in seen:
         total.views = (total.views or 0) + row["views"]

@@ -145,13 +145,13 @@ where ($1::text is null or item_id = $1)
 group by item_id, platform, account_id, earned_on, currency
 order by 1, 2, 3, 4, 5;
 
--- name: used :many  What items used of resources, by the day it was used
+-- name: used :many  What items used of resources, by the day it was used. Item empty: works that were never chosen
 select item_id, 'render_seconds' as kind, '' as name, started_at::date as day,
-       round(extract(epoch from finished_at - started_at))::bigint as amount
+       round(extract(epoch from finished_at - started_at))::bigint as amount, false as of_vote
 from renditions where finished_at is not null and rendition is not null and ($1::text is null or item_id = $1)
 union all
 select item_id, 'storage_byte_days', '', stored_at::date,
-       size_bytes * greatest(0, $2::date - stored_at::date)
+       size_bytes * greatest(0, $2::date - stored_at::date), false
 from (
     select item_id, size_bytes, created_at as stored_at from assets
     union all
@@ -160,7 +160,11 @@ from (
 ) stored
 where ($1::text is null or item_id = $1)
 union all
-select item_id, kind, name, used_at::date, amount from usages where ($1::text is null or item_id = $1);
+select case when $1::text is null and i.decision in ('found', 'passed') then '' else u.item_id end, u.kind, u.name,
+       u.used_at::date, sum(u.amount)::bigint, u.usage_id like 'vote/%'
+from usages u left join items i using (item_id)
+where ($1::text is null or u.item_id = $1)
+group by 1, 2, 3, 4, 6;
 
 -- name: narrated :many  Texts that a synthetic voice spoke
 select item_id, cues, created_at::date as day from transcripts
