@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from actors.platforms._api import absent
+from actors.platforms._api import absent, leaving_out
 from actors.platforms._text import clean
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
-from contracts.platform import Metrics, Need
+from contracts.platform import Candidate, Metrics, Need
 from contracts.rights import RightsRecord
 
 __all__ = [
+    "Page",
     "as_dict",
     "as_list",
+    "by_cursor",
     "from_unix",
     "is_video_page",
     "language_tag",
@@ -31,6 +33,8 @@ __all__ = [
     "words_of",
 ]
 
+Page = tuple[tuple[Candidate, ...], str | None]
+"""Candidates, and the cursor of the next page; None: it was the last."""
 MOST_LINKS: Final = 10
 _ANY: Final = r"/."
 _VIDEO_PAGES: Final = {
@@ -68,6 +72,24 @@ def as_dict(told: Any) -> dict[str, Any]:
 def as_list(told: Any) -> list[Any]:
     """Return the list; empty: it is none. For what an answer need not have."""
     return told if isinstance(told, list) else []
+
+
+async def by_cursor(
+    read: Callable[[str | None], Awaitable[Page]], *, platform: str, limit: int, most_pages: int
+) -> tuple[Candidate, ...]:
+    """Return the candidates of one page after another, each once, until there is enough or no more; maybe too many.
+
+    Args: read: gives the page at a cursor, None: the first. Raises: what reading the first page does, see leaving_out.
+    """
+    found: dict[str, Candidate] = {}
+    cursor: str | None = None
+    with leaving_out(found, platform=platform):
+        for _ in range(most_pages):
+            page, cursor = await read(cursor)
+            found |= {one.item_id: one for one in page}
+            if cursor is None or len(found) >= limit:
+                break
+    return tuple(found.values())
 
 
 def words_of(query: str) -> list[str]:

@@ -21,13 +21,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
+from actors.platforms._api import Api, Rates, count, dig, read_each
 from actors.platforms._app_token import UNTOLD, AppToken, Granted, TokenRefused
 from actors.platforms._bluesky.posts import Posts
 from actors.platforms._bluesky.session import SIGN_IN
 from actors.platforms._posts import (
+    Page,
     as_dict,
     as_list,
+    by_cursor,
     is_video_page,
     language_tag,
     links_of,
@@ -145,7 +147,7 @@ class Trend(Struct, frozen=True, kw_only=True, rename="camel"):
     category: Any = None
 
 
-def parse_posts(answer: Any, at: datetime) -> tuple[tuple[Candidate, ...], str | None]:
+def parse_posts(answer: Any, at: datetime) -> Page:
     """Read a searchPosts answer: its posts with video, and the cursor. Raises: Retry if it has another shape."""
     posts = read_each(dig(answer, "posts", what=WHAT), Post, what=WHAT)
     cursor = answer.get("cursor")
@@ -259,15 +261,12 @@ class Bluesky:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
         since = (self._clock.now() - LOOKS_BACK).strftime("%Y-%m-%dT00:00:00Z")
         params = {"q": " ".join(words_of(query)), "sort": "top", "since": since, "limit": str(PAGE_SIZE)}
-        found: dict[str, Candidate] = {}
-        with leaving_out(found, platform=NAME):
-            for _ in range(MOST_PAGES):
-                posts, cursor = await self._ask("app.bsky.feed.searchPosts", params, parse_posts)
-                found |= {post.item_id: post for post in posts}
-                if cursor is None or len(found) >= limit:
-                    break
-                params["cursor"] = cursor
-        return tuple(found.values())[:limit]
+
+        async def read(cursor: str | None) -> Page:
+            asked = params | ({"cursor": cursor} if cursor else {})
+            return await self._ask("app.bsky.feed.searchPosts", asked, parse_posts)
+
+        return (await by_cursor(read, platform=NAME, limit=limit, most_pages=MOST_PAGES))[:limit]
 
     async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:  # noqa: ARG002 - they are the world's
         """Return at most `limit` topics, in Bluesky's order. Raises: Retry, RateLimited, Reject."""

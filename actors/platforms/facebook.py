@@ -126,7 +126,6 @@ class Facebook:
                 base=GRAPH_URL,
                 what="Facebook",
                 client=OAUTH,
-                permission=" and ".join(OAUTH.scopes),
                 scheme=scheme,
             )
             for scheme in ("Bearer", "OAuth")

@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 
 from actors.platforms._api import count
-from actors.platforms._meta.account import GraphAccount, check_words, truth
+from actors.platforms._meta.account import GraphAccount, check_public, check_words, truth
 from actors.platforms._meta.container import Containers, Shape, State, id_in
-from actors.platforms._meta.graph import GRAPH_URL, GraphRefused
+from actors.platforms._meta.graph import GRAPH_URL
 from actors.platforms._meta.insights import Figures, ask_insights, micros, post_metrics
 from actors.platforms._meta.instagram_hashtags import MOST_HASHTAGS, TOKEN, USER, Hashtags
 from actors.platforms._meta.login import facebook_login, name_of, own_tokens, pages_of, picture_of
@@ -30,7 +30,7 @@ from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity
 from actors.runtime.settings import Settings
-from contracts.errors import Reject, Unconfirmed
+from contracts.errors import Reject
 from contracts.ids import AccountId
 from contracts.platform import (
     Candidate,
@@ -232,7 +232,6 @@ class Instagram:
                 base=GRAPH_URL,
                 what="Instagram",
                 client=OAUTH,
-                permission=" and ".join(OAUTH.scopes),
                 scheme=scheme,
             )
             for scheme in ("Bearer", "OAuth")
@@ -253,10 +252,7 @@ class Instagram:
         Raises: Reject (the draft), RateLimited (no post is left today), AuthExpired, Retry.
         """
         check_words(draft, LIMITS, what="Instagram", most_mentions=MOST_MENTIONS)
-        if draft.privacy != "public":
-            raise Reject(f"a reel cannot be {draft.privacy}", mend="Choose public: Instagram knows nothing else")
-        if not 0 < size_bytes <= (LIMITS.max_bytes or 0):
-            raise Reject(f"the file has {size_bytes} bytes", mend=f"Instagram takes 1 to {LIMITS.max_bytes}")
+        check_public(draft, LIMITS, size_bytes=size_bytes, noun="reel", what="Instagram")
         form = container_form(draft)
         await self._containers.check_quota(account)
         made = await self._containers.open(account, form)
@@ -301,20 +297,10 @@ class Instagram:
 
     async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
         """Return how each reel stands: there, or removed. Blocks and claims are not told of what is published."""
-
-        async def one(post: str) -> Standing:
-            await self._api.get(account, f"/{post}", params={"fields": "id,permalink"})
-            return Standing(state="stands", privacy="public")
-
-        return await self._api.standings(account, platform_post_ids, one)
+        return await self._containers.look(account, platform_post_ids)
 
     async def _state(self, account: AccountId, checkpoint: UploadCheckpoint) -> State:
-        try:
-            return await self._containers.state(account, checkpoint.ids["container"], more="video_status")
-        except GraphRefused as refused:
-            if not refused.gone:
-                raise
-            raise Unconfirmed("Instagram no longer knows the container") from refused
+        return await self._containers.known(account, checkpoint, more="video_status")
 
 
 ADAPTER = Instagram

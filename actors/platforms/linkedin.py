@@ -3,8 +3,9 @@
 Docs: learn.microsoft.com/linkedin: "Authorization Code Flow", "Sign In with LinkedIn using OpenID Connect"; /marketing:
 Videos API, Posts API, Social Metadata API, read 2026-11-23: posts are read by their own author or organisation only;
 no endpoint searches, and none names trends.
-Auth: OAuth 2.0 without PKCE; w_member_social for a person, w_organization_social for an organisation. A token lives 60
-days; refresh tokens, of 365 days, go to approved apps only, so a person connects again every 60 days.
+Auth: OAuth 2.0 without PKCE; w_member_social for a person, w_organization_social for an organisation, which few apps
+may ask for, so that it is asked for where a setting says so: rw_organization_admin is for what is not done here. A
+token lives 60 days; refresh tokens, of 365 days, go to approved apps only, so a person connects again every 60 days.
 Limits: 3,000 characters; MP4 of 3 s to 30 min and 75 KB to 500 MB (both second-hand). A day's calls are limited by
 app and member. Listing an account's posts needs r_member_social or r_organization_social, which few apps have.
 Units: times milliseconds since 1970; bytes of parts from `firstByte` to `lastByte`, both included.
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from actors.platforms._account import AccountApi, surely_refused
+from actors.platforms._account import AccountApi, whose
 from actors.platforms._linkedin.posts import (
     HEADERS,
     STATISTICS,
@@ -34,11 +35,11 @@ from actors.platforms._linkedin.posts import (
 )
 from actors.platforms._linkedin.upload import Upload
 from actors.platforms._posts import as_dict, as_list
-from actors.runtime.http import Http, raise_for_status
+from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
-from contracts.errors import AuthExpired, Reject, Retry, Unconfirmed
+from contracts.errors import Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import (
     Caps,
@@ -60,8 +61,9 @@ CAPS: Final = Caps(
     measure=True,
     looks=True,
     cannot="LinkedIn has no public endpoint that searches posts or names trends.",
-    posting="a person connects again every 60 days, unless the app is approved for refresh tokens; always public; "
-    "no field for paid or synthetic content; most apps may not list posts, so a lost answer needs a look",
+    posting="a person connects again every 60 days, unless the app is approved for refresh tokens; an organisation's "
+    "posts need an approved app, LINKEDIN_ORGANISATIONS_ENABLED=true and the option author; always public; no field "
+    "for paid or synthetic content; most apps may not list posts, so a lost answer needs a look",
 )
 LIMITS: Final = Limits(
     caption=3000,
@@ -80,6 +82,13 @@ NEEDS: Final = (
         optional=True,
     ),
     Need(setting="linkedin_client_secret", means="For posting: the secret of that client", optional=True),
+    Need(
+        setting="linkedin_organisations_enabled",
+        means="true asks for posting in the name of organisations, when an account is connected: only for an app that "
+        "LinkedIn has approved for the Community Management API, since any other gets no consent page at all",
+        secret=False,
+        optional=True,
+    ),
 )
 OAUTH: Final = OAuthClient(
     name=NAME,
@@ -91,6 +100,7 @@ OAUTH: Final = OAuthClient(
     client_id_setting="linkedin_client_id",
     client_secret_setting="linkedin_client_secret",  # noqa: S106 - the name of a setting
     scopes=("openid", "profile", "w_member_social"),
+    scopes_if={"linkedin_organisations_enabled": ("w_organization_social", "r_organization_social")},
     pkce="none",
     gone=("invalid_grant", "invalid_request"),
 )
@@ -103,15 +113,8 @@ FIND_PAGES: Final = 10
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
     """Return which member's account the token opens. Raises: Reject, RateLimited, Retry."""
-    answer = await http.request(
-        "GET",
-        f"{settings.api_url(NAME, BASE_URL)}/v2/userinfo",
-        headers={"Authorization": f"Bearer {access_token}"},
-    )
-    if (error := fault(answer, now)) is not None:
-        raise error
-    raise_for_status(answer, what="LinkedIn, asked whose account it is,", now=now)
-    told = as_dict(answer.json())
+    url = f"{settings.api_url(NAME, BASE_URL)}/v2/userinfo"
+    told = await whose(http, url, access_token, what="LinkedIn", fault=fault, now=now)
     member, picture = told.get("sub"), told.get("picture")
     if not isinstance(member, str) or not member:
         raise Retry("LinkedIn did not say whose account it is")
@@ -152,14 +155,7 @@ class LinkedIn:
             raise Unconfirmed("the answer to the post was lost")
         video = await self._upload.finish(account, checkpoint, file, journal)
         body = body_of(draft, author=checkpoint.ids["owner"], video=video)
-        await journal.committing()
-        try:
-            answer = await self._api.send(account, "POST", "/rest/posts", headers=HEADERS, json=body)
-        except AuthExpired:
-            await journal.refused()
-            raise
-        if surely_refused(answer):
-            await journal.refused()
+        answer = await self._api.send(account, "POST", "/rest/posts", headers=HEADERS, json=body, commits=journal)
         self._api.check(answer)
         return parse_post(answer.headers.get("x-restli-id"))
 

@@ -20,13 +20,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from actors.platforms._api import KEYLESS, Api, Rates, count, leaving_out, read_each
+from actors.platforms._api import KEYLESS, Api, Rates, count, read_each
 from actors.platforms._mastodon.account import NAME, OAUTH, SERVER, WHAT, identify
 from actors.platforms._mastodon.limits import LINK_CHARS
 from actors.platforms._mastodon.posts import Posts
 from actors.platforms._posts import (
+    Page,
     as_dict,
     as_list,
+    by_cursor,
     language_tag,
     length_us,
     links_of,
@@ -153,7 +155,7 @@ def tag_of(niche: str) -> str:
     return tag
 
 
-def parse_statuses(answer: Any, at: datetime, *, server: str) -> tuple[tuple[Candidate, ...], str | None]:
+def parse_statuses(answer: Any, at: datetime, *, server: str) -> Page:
     """Read a timeline: its posts with video, and the id before which the next page begins; None: it was the last.
 
     Raises: Retry if it has another shape.
@@ -258,21 +260,17 @@ class Mastodon:
     async def discover(self, query: str, *, limit: int) -> tuple[Candidate, ...]:
         """Return at most `limit` candidates. Raises: Retry, RateLimited, Reject."""
         server, tag = server_of(self._told), tag_of(query)
-        found: dict[str, Candidate] = {}
-        before: str | None = None
-        with leaving_out(found, platform=NAME):
-            for _ in range(MOST_PAGES):
-                params = {"only_media": "true", "limit": str(PAGE_SIZE)} | ({"max_id": before} if before else {})
-                posts, before = await self._api.read_json(
-                    f"/api/v1/timelines/tag/{tag}",
-                    partial(parse_statuses, server=server),
-                    params=params,
-                    fresh_s=FRESH_S,
-                )
-                found |= {post.item_id: post for post in posts}
-                if before is None or len(found) >= limit:
-                    break
-        return tuple(sorted(found.values(), key=_liked, reverse=True))[:limit]
+
+        async def read(before: str | None) -> Page:
+            return await self._api.read_json(
+                f"/api/v1/timelines/tag/{tag}",
+                partial(parse_statuses, server=server),
+                params={"only_media": "true", "limit": str(PAGE_SIZE)} | ({"max_id": before} if before else {}),
+                fresh_s=FRESH_S,
+            )
+
+        found = await by_cursor(read, platform=NAME, limit=limit, most_pages=MOST_PAGES)
+        return tuple(sorted(found, key=_liked, reverse=True))[:limit]
 
     async def trends(self, *, region: str | None, limit: int) -> tuple[Topic, ...]:  # noqa: ARG002 - they are the server's
         """Return at most `limit` hashtags, in the server's order. Raises: Retry, RateLimited, Reject."""

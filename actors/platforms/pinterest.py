@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from actors.platforms._account import AccountApi
+from actors.platforms._account import AccountApi, whose
 from actors.platforms._pinterest.pins import (
     DESCRIPTION_CHARS,
     METRICS,
@@ -34,7 +34,7 @@ from actors.platforms._pinterest.trends import Trends as Rising
 from actors.platforms._pinterest.upload import Upload
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._text import clean
-from actors.runtime.http import Http, raise_for_status
+from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
@@ -109,15 +109,8 @@ def lacking(settings: Settings) -> tuple[Need, ...]:
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
     """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
-    answer = await http.request(
-        "GET",
-        f"{settings.api_url(NAME, BASE_URL)}/user_account",
-        headers={"Authorization": f"Bearer {access_token}"},
-    )
-    if (error := fault(answer, now)) is not None:
-        raise error
-    raise_for_status(answer, what="Pinterest, asked whose account it is,", now=now)
-    told = as_dict(answer.json())
+    url = f"{settings.api_url(NAME, BASE_URL)}/user_account"
+    told = await whose(http, url, access_token, what="Pinterest", fault=fault, now=now)
     name, picture = told.get("username"), told.get("profile_image")
     key = told.get("id") or name
     if not isinstance(key, str) or not key:

@@ -16,17 +16,20 @@ import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from msgspec import Struct
 
-from actors.platforms._api import Api, Rates, count, dig, leaving_out, read_each
+from actors.platforms._api import Api, Rates, count, dig, read_each
 from actors.platforms._app_token import AppToken, Granted, TokenRefused, parse_grant, refusal_of
 from actors.platforms._posts import (
+    Page,
     as_dict,
     as_list,
+    by_cursor,
     from_unix,
     is_video_page,
     length_us,
@@ -71,7 +74,7 @@ CAPS: Final = Caps(
 )
 PAGE_SIZE: Final = 100
 LIMITS: Final = Limits(title_chars=300, page_size=PAGE_SIZE)
-_APPS: Final = "Make an app of the type 'script' at https://www.reddit.com/prefs/apps"
+_APPS: Final = "Make an app of the type 'web app' at https://www.reddit.com/prefs/apps"
 NEEDS: Final = (
     Need(setting="reddit_client_id", means=f"{_APPS}; the id stands below its name", secret=False),
     Need(setting="reddit_client_secret", means=f"{_APPS}; it is its secret"),
@@ -107,7 +110,6 @@ _SUBREDDIT: Final = re.compile(r"[A-Za-z0-9_]{2,21}")
 
 
 T = TypeVar("T")
-Page = tuple[tuple[Candidate, ...], str | None]
 
 
 class Post(Struct, frozen=True, kw_only=True):
@@ -277,15 +279,8 @@ class Reddit:
         for need in NEEDS[:2]:
             required(self._settings, need)
         path = f"/r/{'+'.join(subreddits_of(self._settings.option('reddit_subreddits')))}/search"
-        found: dict[str, Candidate] = {}
-        after: str | None = None
-        with leaving_out(found, platform=NAME):
-            for _ in range(MOST_PAGES):
-                posts, after = await self._page(path, words, after)
-                found |= {post.item_id: post for post in posts}
-                if after is None or len(found) >= limit:
-                    break
-        return tuple(found.values())[:limit]
+        read = partial(self._page, path, words)
+        return (await by_cursor(read, platform=NAME, limit=limit, most_pages=MOST_PAGES))[:limit]
 
     async def _page(self, path: str, words: str, after: str | None) -> Page:
         params = {

@@ -13,9 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from actors.platforms._meta.account import GraphAccount, check_words
-from actors.platforms._meta.container import Containers, Shape, State, id_in
-from actors.platforms._meta.graph import GraphRefused
+from actors.platforms._meta.account import GraphAccount, check_public, check_words
+from actors.platforms._meta.container import Containers, Shape, id_in
 from actors.platforms._meta.insights import Figures, ask_insights, post_metrics
 from actors.platforms._meta.login import ask_as, name_of, picture_of
 from actors.platforms._meta.threads_search import BASE_URL, MOST_AN_HOUR, TOKEN, Keywords
@@ -23,7 +22,7 @@ from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient, Prolong
 from actors.runtime.settings import Settings
-from contracts.errors import Reject, Retry, Unconfirmed
+from contracts.errors import Reject, Retry
 from contracts.ids import AccountId
 from contracts.platform import (
     Candidate,
@@ -201,7 +200,6 @@ class Threads:
             base=BASE_URL,
             what="Threads",
             client=OAUTH,
-            permission=" and ".join(OAUTH.scopes),
         )
         self._containers = Containers(self._api, _SHAPE, means.clock, site=SITE)
 
@@ -215,10 +213,7 @@ class Threads:
         Raises: Reject (the draft, or no public address), RateLimited (no post is left today), AuthExpired, Retry.
         """
         check_words(draft, LIMITS, what="Threads")
-        if draft.privacy != "public":
-            raise Reject(f"a Threads post cannot be {draft.privacy}", mend="Choose public: Threads knows nothing else")
-        if not 0 < size_bytes <= (LIMITS.max_bytes or 0):
-            raise Reject(f"the file has {size_bytes} bytes", mend=f"Threads takes 1 to {LIMITS.max_bytes}")
+        check_public(draft, LIMITS, size_bytes=size_bytes, noun="Threads post", what="Threads")
         form = container_form(draft)
         await self._containers.check_quota(account)
         made = await self._containers.open(account, form)
@@ -239,7 +234,7 @@ class Threads:
         """
         if post := checkpoint.ids.get("post"):
             return await self._containers.read(account, post)
-        state = await self._state(account, checkpoint)
+        state = await self._containers.known(account, checkpoint)
         return await self._containers.finish(account, draft, checkpoint, journal, state)
 
     async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
@@ -256,20 +251,7 @@ class Threads:
 
     async def look(self, account: AccountId, platform_post_ids: tuple[str, ...]) -> dict[str, Standing]:
         """Return how each post stands: there, or removed. Threads tells no more."""
-
-        async def one(post: str) -> Standing:
-            await self._api.get(account, f"/{post}", params={"fields": "id,permalink"})
-            return Standing(state="stands", privacy="public")
-
-        return await self._api.standings(account, platform_post_ids, one)
-
-    async def _state(self, account: AccountId, checkpoint: UploadCheckpoint) -> State:
-        try:
-            return await self._containers.state(account, checkpoint.ids["container"])
-        except GraphRefused as refused:
-            if not refused.gone:
-                raise
-            raise Unconfirmed("Threads no longer knows the container") from refused
+        return await self._containers.look(account, platform_post_ids)
 
 
 ADAPTER = Threads

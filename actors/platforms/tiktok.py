@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from actors.platforms._account import AccountApi
+from actors.platforms._account import AccountApi, whose
 from actors.platforms._api import dig
 from actors.platforms._tiktok.chunks import MAX_BYTES
 from actors.platforms._tiktok.errors import denied_of, fault_of, post_fault_of
@@ -38,7 +38,7 @@ from actors.platforms._tiktok.reading import (
     query_for,
     way_of,
 )
-from actors.runtime.http import Http, raise_for_status
+from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
@@ -128,16 +128,10 @@ OAUTH: Final = OAuthClient(
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
     """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
-    answer = await http.request(
-        "GET",
-        f"{settings.api_url(NAME, BASE_URL)}/user/info/",
-        params={"fields": "open_id,union_id,avatar_url,display_name"},
-        headers={"Authorization": f"Bearer {access_token}"},
-    )
-    if (fault := post_fault_of(answer, now)) is not None:
-        raise fault
-    raise_for_status(answer, what="TikTok", now=now)
-    user = dig(answer.json(), "data", "user", what="TikTok's user info")
+    url = f"{settings.api_url(NAME, BASE_URL)}/user/info/"
+    params = {"fields": "open_id,union_id,avatar_url,display_name"}
+    told = await whose(http, url, access_token, what="TikTok", fault=post_fault_of, now=now, params=params)
+    user = dig(told, "data", "user", what="TikTok's user info")
     open_id, picture = user.get("open_id"), user.get("avatar_url")
     if not isinstance(open_id, str) or not open_id:
         raise Retry("TikTok told of an account without an id")

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from actors.platforms._account import AccountApi
+from actors.platforms._account import AccountApi, whose
 from actors.platforms._posts import as_dict, as_list
 from actors.platforms._x.posts import (
     MEDIA_METRICS,
@@ -34,7 +34,7 @@ from actors.platforms._x.posts import (
 )
 from actors.platforms._x.search import BASE_URL, BEARER, NAME, OtherNames, Search
 from actors.platforms._x.upload import SEGMENT_BYTES, Upload
-from actors.runtime.http import Http, raise_for_status
+from actors.runtime.http import Http
 from actors.runtime.means import Means
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
@@ -115,16 +115,10 @@ BATCH: Final = 100
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
     """Return whose account the token opens. Raises: Reject, RateLimited, Retry."""
-    answer = await http.request(
-        "GET",
-        f"{settings.api_url(NAME, BASE_URL)}/2/users/me",
-        params={"user.fields": "profile_image_url"},
-        headers={"Authorization": f"Bearer {access_token}"},
-    )
-    if (error := fault(answer, now)) is not None:
-        raise error
-    raise_for_status(answer, what="X, asked whose account it is,", now=now)
-    user = as_dict(as_dict(answer.json()).get("data"))
+    url = f"{settings.api_url(NAME, BASE_URL)}/2/users/me"
+    params = {"user.fields": "profile_image_url"}
+    told = await whose(http, url, access_token, what="X", fault=fault, now=now, params=params)
+    user = as_dict(told.get("data"))
     if not isinstance(user.get("id"), str) or not user["id"]:
         raise Retry("X did not say whose account it is")
     name, picture = str(user.get("username") or ""), user.get("profile_image_url")

@@ -283,7 +283,12 @@ class YouTube:
         self._check_home(checkpoint.session_url)
         size_bytes = (await asyncio.to_thread(file.stat)).st_size
 
-        async def put(content_range: str, body: Callable[[], AsyncIterator[bytes]] | None, length: int) -> Response:
+        async def put(
+            content_range: str,
+            body: Callable[[], AsyncIterator[bytes]] | None,
+            length: int,
+            last: bool,  # noqa: FBT001 - the shape of Put
+        ) -> Response:
             async def once(token: str) -> Response:
                 return await self._http.request(
                     "PUT",
@@ -298,12 +303,7 @@ class YouTube:
                     deadline_s=deadline_of(length, self._pace),
                 )
 
-            return await self._calls.authorised(account, once)
-
-        async def on_progress(end: int) -> None:
-            await journal.sending(end)
-            if end >= size_bytes:
-                await journal.committing()
+            return await self._calls.authorised(account, once, commits=journal if last else None)
 
         answer = await send_rest(
             put,
@@ -311,7 +311,7 @@ class YouTube:
             size_bytes=size_bytes,
             chunk_bytes=self.chunk_bytes,
             pace=self._pace,
-            on_progress=on_progress,
+            sending=journal.sending,
         )
         raise_for_answer(answer, what="sending the video", now=self._clock.now())
         return parse_post(answer.json(), watch_url=self._watch_url)

@@ -251,9 +251,7 @@ class Agenda:
         if len(rows) > 1:
             raise Reject(f"more than one post begins with '{told}'", mend="Write more of its id")
         if rows[0]["account_id"] is None:
-            raise Reject(
-                f"post {rows[0]['post_id']} has no account yet", mend="Connect one: ettametta accounts connect"
-            )
+            raise Reject(f"post {rows[0]['post_id']} has no account yet", mend="Connect one on the page of the gateway")
         return AccountId(rows[0]["account_id"]), PostId(rows[0]["post_id"])
 
     async def _locked(self, conn: Connection, account: AccountId, post: PostId) -> tuple[_Row, Time]:

@@ -159,6 +159,7 @@ class _Posting:
             remote = await self._publish(post, account.account_id)
             note = await dressed(self._adapter, self._services, account.account_id, post, remote, now=self._work.now)
         except AuthExpired as expired:
+            post = await self._posts.read()
             await self._wait(post, Held(f"the account must be connected again: {expired.reason}"))
             return
         await self._finish(post, account.account_id, remote, note)

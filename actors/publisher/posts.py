@@ -107,7 +107,10 @@ def choose_account(
     usable = [account for account in connected if account.paused_at is None or asks_only]
     if len(usable) > 1:
         names = ", ".join(account.account_id for account in usable)
-        raise Reject(f"{len(usable)} {platform} accounts are connected: {names}", mend="Name one in the destination")
+        raise Reject(
+            f"{len(usable)} {platform} accounts are connected: {names}",
+            mend="Name one: --account ID, or in the destination",
+        )
     if usable:
         return usable[0]
     if connected:

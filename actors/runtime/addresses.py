@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from contracts.errors import Reject, Retry
 
 __all__ = [
+    "NotPublic",
     "Origin",
     "configured_origins",
     "guard_process",
@@ -31,6 +32,10 @@ Origin = tuple[str, int]
 """Host in lower case, port."""
 _PORTS: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+
+class NotPublic(Reject):
+    """A host's name or number leads inside this network, where nothing is fetched from on a stranger's word."""
 
 
 def origin_of(url: str) -> Origin:
@@ -63,7 +68,7 @@ def is_public(address: str) -> bool:
 
 
 def refuse_unless_public(url: str, allowed: Collection[Origin]) -> None:
-    """Resolve the host (blocks). Raises: Reject if an address is not public; Retry if it does not resolve."""
+    """Resolve the host (blocks). Raises: NotPublic if an address is not public; Retry if it does not resolve."""
     origin = origin_of(url)
     if origin not in allowed:
         public_addresses(origin)
@@ -84,7 +89,7 @@ def public_addresses(origin: Origin) -> tuple[str, ...]:
 
 
 def refuse_inner(origin: Origin, found: Collection[str]) -> None:
-    """Raise Reject if one of the addresses that an origin's host has is not public."""
+    """Raise NotPublic if one of the addresses that an origin's host has is not public."""
     if not all(is_public(address) for address in found):
         raise _refused(origin)
 
@@ -103,8 +108,8 @@ def guard_process(allowed: Collection[Origin]) -> None:
     socket.getaddrinfo = guarded
 
 
-def _refused(origin: Origin) -> Reject:
-    return Reject(
+def _refused(origin: Origin) -> NotPublic:
+    return NotPublic(
         f"{origin[0]}:{origin[1]} is not a public address, so nothing is fetched from it",
         mend="download the file and import it by its path",
     )

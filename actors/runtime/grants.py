@@ -30,7 +30,8 @@ class OAuthClient(Struct, frozen=True, kw_only=True):
     gone, refused: words of the token endpoint (`error`, or the number in `error.code` or `code`) after which only a
     person can help, and those that mean wrong client credentials; anything else may pass. revoke_token: which token
     is withdrawn; register_path: a person names the server, and this system registers there by itself;
-    optional_scopes: those of `scopes` that a person may untick and still be connected; user_agent: for platforms that
+    optional_scopes: those of `scopes` that a person may untick and still be connected; scopes_if: more of them that are
+    asked for where the setting of that name is true, for apps that may ask for them; user_agent: for platforms that
     want a form of their own.
     """
 
@@ -55,6 +56,7 @@ class OAuthClient(Struct, frozen=True, kw_only=True):
     revoke_token: Literal["refresh", "access"] = "refresh"  # noqa: S105 - a kind, no token
     register_path: str | None = None
     optional_scopes: tuple[str, ...] = ()
+    scopes_if: dict[str, tuple[str, ...]] = {}
     user_agent: Callable[[Settings], str] | None = None
 
 

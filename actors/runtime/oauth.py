@@ -55,6 +55,7 @@ __all__ = [
     "refresh",
     "register",
     "revoke",
+    "scopes_asked",
 ]
 
 DEADLINE_S: Final = 20.0
@@ -104,7 +105,7 @@ def authorize(
     session = OAuth2Client(
         None,
         client_id=client_id,
-        scope=client.scope_separator.join(client.scopes),
+        scope=client.scope_separator.join(scopes_asked(client, settings)),
         redirect_uri=redirect_uri,
         code_challenge_method="S256" if client.pkce == "S256" else None,
     )
@@ -141,7 +142,7 @@ async def exchange(
             headers=dict(_JSON),
             **({"code_verifier": verifier} if client.pkce != "none" else {}),
         )
-    tokens = _read(token, client, asked=client.scopes, kept=known, now=now)
+    tokens = _read(token, client, asked=scopes_asked(client, settings), kept=known, now=now)
     if client.prolong is not None:
         tokens = await _prolong(client, client.prolong, settings, tokens, renew=False, now=now)
     return tokens
@@ -196,7 +197,7 @@ async def register(
     asked = {
         "client_name": "ettametta",
         "redirect_uris": redirect_uri,
-        "scopes": client.scope_separator.join(client.scopes),
+        "scopes": client.scope_separator.join(scopes_asked(client, settings)),
     }
     answer = await http.request(
         "POST",
@@ -218,6 +219,12 @@ def needs_renewal(client: OAuthClient, tokens: TokenSet, *, given_at: datetime |
     if client.prolong is None or client.prolong.renew_path is None or tokens.expires_at >= NO_END:
         return False
     return tokens.expires_at - now < RENEW_BEFORE and (given_at is None or now - given_at > RENEW_AFTER)
+
+
+def scopes_asked(client: OAuthClient, settings: Settings) -> tuple[str, ...]:
+    """Return what a person is asked to grant: always, and because of the settings."""
+    wanted = (more for name, more in client.scopes_if.items() if (settings.option(name) or "").lower() == "true")
+    return (*client.scopes, *(scope for more in wanted for scope in more))
 
 
 def missing_scopes(client: OAuthClient, tokens: TokenSet) -> tuple[str, ...]:

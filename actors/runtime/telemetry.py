@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from actors.runtime.extras import install
 from contracts.errors import Reject
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
     from prometheus_client import CollectorRegistry, Counter, Histogram
 
-__all__ = ["HOW_TO_GET", "Sample", "count", "exposition", "observe", "span", "start", "stop", "traceparent"]
+__all__ = ["Sample", "count", "exposition", "how_to_get", "observe", "span", "start", "stop", "traceparent"]
 
-HOW_TO_GET: Final = "metrics need the extra `telemetry`: pip install 'ettametta[telemetry]'"
 PREFIX: Final = "ettametta_"
 BUCKETS_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0)
 
@@ -164,6 +164,11 @@ def exposition(samples: Iterable[Sample] = ()) -> tuple[bytes, str] | None:
     return generate_latest(_STATE.metrics.registry) + generate_latest(read_now), CONTENT_TYPE_PLAIN_0_0_4
 
 
+def how_to_get() -> str:
+    """Say what is to be installed for metrics."""
+    return f"metrics need the extra `telemetry`: {install('telemetry')}"
+
+
 def _nothing() -> None:
     return None
 
@@ -180,7 +185,7 @@ def _need(module: str, because: str) -> None:
     if not found:
         raise Reject(
             f"{because}, but the extra `telemetry` is not installed",
-            mend="pip install 'ettametta[telemetry]', or unset it",
+            mend=f"{install('telemetry')}, or unset it",
         )
 
 

@@ -102,7 +102,9 @@ class Posts:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._clock = means.clock
-        self._api = AccountApi(means, name=NAME, base=ENTRYWAY, what=WHAT, client=SIGN_IN, fault=refusal, denied=denied)
+        self._api = AccountApi(
+            means, name=NAME, base=ENTRYWAY, what=WHAT, client=SIGN_IN, fault=refusal, denied=denied, named=True
+        )
         self._video = means.settings.api_url(NAME, VIDEO_URL)
 
     async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
@@ -263,15 +265,13 @@ class Posts:
             captions=await self._captions(account, home, draft),
         )
         body = {"repo": did, "collection": COLLECTION, "rkey": key, "record": record}
-        await journal.committing()
-        answer = await self._api.send(account, "POST", f"{home}/xrpc/com.atproto.repo.createRecord", json=body)
+        url = f"{home}/xrpc/com.atproto.repo.createRecord"
+        answer = await self._api.send(account, "POST", url, json=body, commits=journal)
         if answer.status >= 400 and answer.status != 429:
             if (found := await self.find(account, draft, checkpoint)) is not None:
                 return found
-            if surely_refused(answer):
-                await journal.refused()
-                if _LOST_BLOB in error_of(answer)[1].casefold():
-                    await _begin_anew(checkpoint, journal, "it no longer has the video that the post names")
+            if surely_refused(answer) and _LOST_BLOB in error_of(answer)[1].casefold():
+                await _begin_anew(checkpoint, journal, "it no longer has the video that the post names")
         self._api.check(answer)
         return _remote(did, key, checkpoint.ids["created_at"])
 

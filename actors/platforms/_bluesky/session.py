@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from actors.platforms._account import Denied
+from actors.platforms._account import Denied, open_public
 from actors.platforms._posts import as_dict, as_list, web_address
+from actors.runtime.clock import Clock
 from actors.runtime.http import Http, Response, raise_for_status, retry_after
 from actors.runtime.oauth import GrantGone, Identity, SignIn, TokenSet
 from actors.runtime.settings import Settings
@@ -105,8 +106,8 @@ async def _begin(http: Http, settings: Settings, typed: dict[str, str], now: dat
     )
 
 
-async def _renew(http: Http, settings: Settings, old: TokenSet, now: datetime) -> TokenSet:
-    answer = await _with_refresh(http, settings, old, "refreshSession")
+async def _renew(_: Http, settings: Settings, old: TokenSet, now: datetime) -> TokenSet:
+    answer = await _with_refresh(settings, old, "refreshSession")
     name, words = error_of(answer)
     if answer.status == 401 or (answer.status == 400 and name in _ENDED) or name in _CLOSED:
         raise GrantGone(f"Bluesky ended the session ({words or name or answer.status})")
@@ -114,21 +115,23 @@ async def _renew(http: Http, settings: Settings, old: TokenSet, now: datetime) -
     return _tokens(session, now, kept={**old.kept, **({"pds": home} if (home := _home(session)) else {})})
 
 
-async def _end(http: Http, settings: Settings, tokens: TokenSet) -> None:
-    answer = await _with_refresh(http, settings, tokens, "deleteSession")
+async def _end(_: Http, settings: Settings, tokens: TokenSet) -> None:
+    answer = await _with_refresh(settings, tokens, "deleteSession")
     if answer.status in {400, 401}:
         raise GrantGone("Bluesky no longer knows the session")
     _check(answer, datetime.now(UTC))
 
 
-async def _with_refresh(http: Http, settings: Settings, tokens: TokenSet, call: str) -> Response:
+async def _with_refresh(settings: Settings, tokens: TokenSet, call: str) -> Response:
+    """Ask the account's own server, which a person or another server named."""
     if not tokens.refresh_token:
         raise GrantGone("Bluesky gave no refresh token")
-    return await http.request(
-        "POST",
-        f"{home_of(settings, tokens.kept)}/xrpc/com.atproto.server.{call}",
-        headers={"Authorization": f"Bearer {tokens.refresh_token}"},
-    )
+    async with open_public(settings, Clock()) as http:
+        return await http.request(
+            "POST",
+            f"{home_of(settings, tokens.kept)}/xrpc/com.atproto.server.{call}",
+            headers={"Authorization": f"Bearer {tokens.refresh_token}"},
+        )
 
 
 def _check(answer: Response, now: datetime) -> None:

@@ -50,6 +50,8 @@ _FIELDS: Final = (
     "views", "likes", "comments", "shares", "saves", "reach", "impressions", "clicks", "followers",
     "watched_us", "average_watched_us", "retention",
 )  # fmt: skip
+_WHOSE: Final = "Organization permissions must be used"
+"""How a 400 begins that a missing scope is behind (second-hand)."""
 _UNTOLD: Final = "LinkedIn does not tell it of a post"
 _MARKS: Final = re.compile(r"[\\|{}@\[\]()<>#*_~]")
 _TAG: Final = re.compile(r"(?<![\w#&/])#(\w+)")
@@ -165,10 +167,10 @@ def fault(answer: Response, now: datetime) -> Exception | None:
         return Reject(f"LinkedIn no longer answers to version {VERSION} of its API", mend=mend)
     if answer.status == 429:
         return RateLimited(text, until=retry_after(answer.headers, now=now) or _tomorrow(now))
-    if answer.status == 403:
+    if answer.status == 403 or _WHOSE in words:
         mend = (
-            "The app needs the product Share on LinkedIn; posts of an organisation need w_organization_social, and an "
-            "account that may post for it"
+            "The app needs the product Share on LinkedIn; posts of an organisation need w_organization_social (set "
+            "LINKEDIN_ORGANISATIONS_ENABLED=true and connect the account again), and an account that may post for it"
         )
         return Reject(text, mend=mend)
     if "duplicate" in words.lower():

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from actors.platforms._account import Denied, denied_by_status
+from actors.platforms._account import Denied, denied_by_status, whose
 from actors.platforms._posts import as_dict, web_address
 from actors.platforms._text import clean, parse_moment
-from actors.runtime.http import Http, Response, raise_for_status, retry_after
+from actors.runtime.http import Http, Response, retry_after
 from actors.runtime.oauth import Identity, OAuthClient
 from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Retry
@@ -82,12 +82,5 @@ def parse_owner(answer: Any, *, server: str) -> Identity:
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime, server: str) -> Identity:
     """Return whose account the token opens. Raises: RateLimited, Retry, Reject."""
-    answer = await http.request(
-        "GET",
-        f"{home_of(settings, {'server': server})}/api/v1/accounts/verify_credentials",
-        headers={"Authorization": f"Bearer {access_token}"},
-    )
-    if (limited := refusal(answer, now)) is not None:
-        raise limited
-    raise_for_status(answer, what="reading the account", now=now)
-    return parse_owner(answer.json(), server=server)
+    url = f"{home_of(settings, {'server': server})}/api/v1/accounts/verify_credentials"
+    return parse_owner(await whose(http, url, access_token, what=WHAT, fault=refusal, now=now), server=server)

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from actors.platforms._account import AccountApi, surely_refused
+from actors.platforms._account import AccountApi
 from actors.platforms._api import absent, count, dig
 from actors.platforms._bodies import deadline_of
 from actors.platforms._mastodon.account import NAME, OAUTH, SERVER, WHAT, denied, home_of, parse_owner, refusal
@@ -100,7 +100,14 @@ class Posts:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._api = AccountApi(
-            means, name=NAME, base=f"https://{SERVER}", what=WHAT, client=OAUTH, fault=refusal, denied=denied
+            means,
+            name=NAME,
+            base=f"https://{SERVER}",
+            what=WHAT,
+            client=OAUTH,
+            fault=refusal,
+            denied=denied,
+            named=True,
         )
 
     async def open_session(self, account: AccountId, draft: Draft, *, size_bytes: int) -> UploadCheckpoint:
@@ -252,16 +259,14 @@ class Posts:
         if at is not None:
             body["scheduled_at"] = at.isoformat()
         home = await self._home(account)
-        await journal.committing()
         answer = await self._api.send(
             account,
             "POST",
             f"{home}/api/v1/statuses",
             headers={"Idempotency-Key": checkpoint.ids["key"]},
             json=body,
+            commits=journal,
         )
-        if surely_refused(answer):
-            await journal.refused()
         if answer.status == 422 and "not finished processing" in answer.text:
             raise Snooze("the Mastodon server still works on the video", delay_s=ASK_AGAIN_S)
         self._api.check(answer)

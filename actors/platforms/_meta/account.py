@@ -17,11 +17,11 @@ from actors.runtime.http import Body, Params, Response, retry_after
 from actors.runtime.means import Means
 from actors.runtime.oauth import OAuthClient
 from actors.runtime.quota import Pause
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry, Unconfirmed
+from contracts.errors import RateLimited, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import Draft, Journal, Limits, Standing
 
-__all__ = ["GraphAccount", "check_words", "denied_of", "none_was_made", "own_id", "truth"]
+__all__ = ["GraphAccount", "check_public", "check_words", "denied_of", "none_was_made", "own_id", "truth"]
 
 HOUR: Final = timedelta(hours=1)
 MOST_PAGES: Final = 4
@@ -43,10 +43,16 @@ def denied_of(answer: Response) -> Denied | None:
     return Denied(because=f"{says} (Meta: {fault.told or fault.code})", renewable=False)
 
 
+def made_none(answer: Response) -> bool:
+    """Say whether an answer says for certain that no post was made: passing faults are answered with 400 as well."""
+    fault = fault_in(answer)
+    return fault is not None and surely_refused(answer) and fault.meaning.kind != "retry"
+
+
 class GraphAccount(AccountApi):
     """One of Meta's APIs for the accounts of one adapter.
 
-    Args: permission: what an account must have granted, for texts; scheme: how the token is named in the header.
+    Args: scheme: how the token is named in the header.
     """
 
     def __init__(
@@ -57,9 +63,10 @@ class GraphAccount(AccountApi):
         base: str,
         what: str,
         client: OAuthClient,
-        permission: str,
         scheme: str = "Bearer",
     ) -> None:
+        permission = " and ".join(client.scopes)
+
         def fault(answer: Response, now: datetime) -> Exception | None:
             return fault_of(answer, now, what=what, permission=permission)
 
@@ -71,6 +78,7 @@ class GraphAccount(AccountApi):
             client=client,
             fault=fault,
             denied=denied_of,
+            refuses=made_none,
             header=lambda token: {"Authorization": f"{scheme} {token}"},
         )
 
@@ -85,13 +93,22 @@ class GraphAccount(AccountApi):
         json: Any = None,
         data: Body | Callable[[], Body] | None = None,
         deadline_s: float | None = None,
+        commits: Journal | None = None,
     ) -> Response:
         """Send as AccountApi does. Raises also: RateLimited while the account is left alone."""
         quota, clock = self._means.quota, self._means.clock
         if (pause := await quota.paused(account)) is not None:
             raise RateLimited(f"{self._what} is left alone for this account: {pause.because}", until=pause.until)
         answer = await super().send(
-            account, method, path, params=params, headers=headers, json=json, data=data, deadline_s=deadline_s
+            account,
+            method,
+            path,
+            params=params,
+            headers=headers,
+            json=json,
+            data=data,
+            deadline_s=deadline_s,
+            commits=commits,
         )
         now = clock.now()
         until = used_up(answer, now)
@@ -104,21 +121,13 @@ class GraphAccount(AccountApi):
     async def commit(self, account: AccountId, path: str, form: dict[str, str], journal: Journal) -> dict[str, Any]:
         """Send the one request that may make the post, and return its answer.
 
-        These APIs answer passing faults with 400 as well: such an answer does not say that there is no post.
         Raises: Retry, RateLimited, Reject, AuthExpired, Unconfirmed (an earlier request may have made it).
         """
         again = journal.may_exist
-        await journal.committing()
-        try:
-            answer = await self.send(account, "POST", path, data=form)
-        except (AuthExpired, RateLimited):
-            await journal.refused()
-            raise
+        answer = await self.send(account, "POST", path, data=form, commits=journal)
         fault = fault_in(answer)
-        if fault is not None and surely_refused(answer) and fault.meaning.kind != "retry":
-            await journal.refused()
-            if again and fault.meaning.kind != "wait":
-                raise Unconfirmed(f"{self._what} refuses to publish it again ({fault.told or fault.code})")
+        if again and fault is not None and made_none(answer) and fault.meaning.kind != "wait":
+            raise Unconfirmed(f"{self._what} refuses to publish it again ({fault.told or fault.code})")
         self.check(answer)
         return self.read(answer)
 
@@ -184,6 +193,14 @@ def check_words(draft: Draft, limits: Limits, *, what: str, most_mentions: int |
     mentions = sum(1 for word in words.split() if word.startswith("@") and len(word) > 1)
     if most_mentions is not None and mentions > most_mentions:
         raise Reject(f"the words have {mentions} mentions", mend=f"{what} takes {most_mentions}")
+
+
+def check_public(draft: Draft, limits: Limits, *, size_bytes: int, noun: str, what: str) -> None:
+    """Check that a post may be seen by everybody, and that the file fits. Raises: Reject."""
+    if draft.privacy != "public":
+        raise Reject(f"a {noun} cannot be {draft.privacy}", mend=f"Choose public: {what} knows nothing else")
+    if not 0 < size_bytes <= (limits.max_bytes or 0):
+        raise Reject(f"the file has {size_bytes} bytes", mend=f"{what} takes 1 to {limits.max_bytes}")
 
 
 async def none_was_made(journal: Journal) -> None:

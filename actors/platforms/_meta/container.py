@@ -23,7 +23,7 @@ from actors.platforms._text import clean, parse_moment
 from actors.runtime.clock import Clock
 from contracts.errors import RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.ids import AccountId
-from contracts.platform import Draft, Journal, RemotePost, UploadCheckpoint
+from contracts.platform import Draft, Journal, RemotePost, Standing, UploadCheckpoint
 
 __all__ = ["Containers", "Shape", "State", "id_in", "words_of"]
 
@@ -109,6 +109,15 @@ class Containers:
         words = clean(because, max_chars=300) if isinstance(because, str) else ""
         return State(status=status, because=words, told=told)
 
+    async def known(self, account: AccountId, checkpoint: UploadCheckpoint, *, more: str = "") -> State:
+        """Ask how an upload's container stands. Raises: Unconfirmed (there is none any more), Retry, RateLimited."""
+        try:
+            return await self.state(account, checkpoint.ids["container"], more=more)
+        except GraphRefused as refused:
+            if not refused.gone:
+                raise
+            raise Unconfirmed(f"{self._shape.what} no longer knows the container") from refused
+
     async def finish(
         self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint, journal: Journal, state: State
     ) -> RemotePost:
@@ -148,6 +157,15 @@ class Containers:
         except Reject:
             told = {}
         return self._post(post, told)
+
+    async def look(self, account: AccountId, posts: tuple[str, ...]) -> dict[str, Standing]:
+        """Return how each post stands: there, or removed. Raises: as `GraphAccount.get`."""
+
+        async def one(post: str) -> Standing:
+            await self._api.get(account, f"/{post}", params={"fields": "id,permalink"})
+            return Standing(state="stands", privacy="public")
+
+        return await self._api.standings(account, posts, one)
 
     async def find(self, account: AccountId, draft: Draft, checkpoint: UploadCheckpoint) -> RemotePost | None:
         """Return the post that the container made; None: it made none. Raises: Unconfirmed if that cannot be told."""

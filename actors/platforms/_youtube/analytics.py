@@ -17,7 +17,7 @@ import msgspec
 
 from actors.platforms._account import Denied, authorised
 from actors.platforms._youtube.calls import OAUTH
-from actors.platforms._youtube.errors import parse_reason, raise_for_answer
+from actors.platforms._youtube.errors import client_refused_in, parse_reason, raise_for_answer
 from actors.platforms._youtube.search import PACIFIC, PLATFORM
 from actors.runtime.http import Response
 from actors.runtime.means import Means
@@ -95,7 +95,8 @@ class Reports:
         """Return the rows of a report as {name: value}, fractions as Decimal; none: there are no data (yet).
 
         Args: start, end: Pacific days, both count; filters: as `video==ID1,ID2;country==US`; currency: ISO 4217.
-        Raises: Reject (a metric is not allowed or not granted: the account is well), RateLimited, Retry, AuthExpired.
+        Raises: Reject (a metric is not allowed or not granted: the account is well), ClientRefused, RateLimited, Retry,
+        AuthExpired.
         """
         params = {
             "ids": "channel==MINE",
@@ -123,11 +124,7 @@ class Reports:
 
         answer = await authorised(self._means.tokens, account, OAUTH, get, denied=denied_of)
         reason, message = parse_reason(answer)
-        if answer.status in {401, 403} and reason not in {
-            "quotaExceeded",
-            "rateLimitExceeded",
-            "userRateLimitExceeded",
-        }:
+        if answer.status in {401, 403} and reason not in _BUSY and client_refused_in(answer) is None:
             raise Reject(f"YouTube Analytics does not tell it ({reason or answer.status}: {message})", mend=GRANT)
         raise_for_answer(answer, what="YouTube Analytics", now=self._means.clock.now())
         try:
@@ -138,7 +135,8 @@ class Reports:
     async def of_videos(self, account: AccountId, ids: Sequence[str], *, since: date | None) -> dict[str, Report]:
         """Return what Analytics adds to the counts of videos; whatever it does not tell is null, with the reason.
 
-        One request for all, and one for the retention of each video that has views. Raises: AuthExpired.
+        One request for all, and one for the retention of each video that has views. A project without this API has the
+        counts all the same. Raises: AuthExpired.
         """
         today = self._means.clock.now().astimezone(ZoneInfo(PACIFIC)).date()
         start = max(since or FIRST_DAY, FIRST_DAY)

@@ -20,6 +20,7 @@ from actors.runtime.means import Means
 from actors.runtime.oauth import OAuthClient
 from contracts.errors import Retry
 from contracts.ids import AccountId
+from contracts.platform import Journal
 
 __all__ = ["BASE_URL", "OAUTH", "Calls"]
 
@@ -77,14 +78,26 @@ class Calls:
         self._units = units(means.settings)
 
     async def authorised(
-        self, account: AccountId, send: Callable[[str], Awaitable[Response]], *, whole: bool = True
+        self,
+        account: AccountId,
+        send: Callable[[str], Awaitable[Response]],
+        *,
+        whole: bool = True,
+        commits: Journal | None = None,
     ) -> Response:
-        """Send with the account's token, see `_account.authorised`.
+        """Send with the account's token, see `_account.authorised`. A session that ended may have made its video.
 
         whole: a permission that is missing means that the account is lost; else the answer says so.
         """
-        denied = denied_of if whole else token_denied_of
-        return await authorised(self._tokens, account, OAUTH, send, denied=denied)
+        return await authorised(
+            self._tokens,
+            account,
+            OAUTH,
+            send,
+            denied=denied_of if whole else token_denied_of,
+            commits=commits,
+            refuses=lambda _: False,
+        )
 
     async def send(
         self,

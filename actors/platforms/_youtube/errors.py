@@ -1,6 +1,8 @@
 """YouTube's error answers, and when its quota days begin.
 
-Docs: "YouTube Data API - Errors" and "Quota Calculator", developers.google.com/youtube/v3, read 2026-11-23.
+Docs: "YouTube Data API - Errors" and "Quota Calculator", developers.google.com/youtube/v3, and the reasons of
+`google.rpc.ErrorInfo` in google/api/error_reason.proto, read 2026-11-23. What is wrong with a key or a project stands
+in `errors[].reason` in older answers, in `details[].reason` in newer ones, whose first reason is then only `forbidden`.
 """
 
 from __future__ import annotations
@@ -11,13 +13,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from actors.platforms._posts import as_dict, as_list
 from actors.runtime.http import Response, raise_for_status, retry_after
+from actors.runtime.oauth import ClientRefused
 from contracts.errors import RateLimited, Reject, Retry
 
 __all__ = [
     "MENDS",
     "PERMISSION_REASONS",
     "QuotaSpent",
+    "client_refused_in",
     "fault_of",
     "next_quota_day",
     "parse_reason",
@@ -30,6 +35,23 @@ CHANNEL_PAUSE: Final = timedelta(hours=24)
 
 _QUOTA_REASONS: Final = {"quotaExceeded", "dailyLimitExceeded"}
 _BUSY_REASONS: Final = {"rateLimitExceeded", "userRateLimitExceeded", "uploadRateLimitExceeded"}
+_CLIENT_REASONS: Final = frozenset(
+    {
+        "keyInvalid",
+        "keyExpired",
+        "accessNotConfigured",
+        "ipRefererBlocked",
+        "SERVICE_DISABLED",
+        "BILLING_DISABLED",
+        "CONSUMER_SUSPENDED",
+        "CONSUMER_INVALID",
+        "API_KEY_INVALID",
+        "API_KEY_SERVICE_BLOCKED",
+        "API_KEY_HTTP_REFERRER_BLOCKED",
+        "API_KEY_IP_ADDRESS_BLOCKED",
+    }
+)
+"""Refusals of the project, its key or its client, whoever's channel is asked about."""
 PERMISSION_REASONS: Final = {"insufficientPermissions", "youtubeSignupRequired"}
 MENDS: Final = {
     "invalidTitle": "Give a title of 1 to 100 characters without < and >",
@@ -59,6 +81,17 @@ def parse_reason(answer: Response) -> tuple[str, str]:
         return "", ""
 
 
+def client_refused_in(answer: Response) -> str | None:
+    """Return the reason if an answer refuses the project, its key or its client; None: it refuses something else."""
+    try:
+        error = as_dict(as_dict(msgspec.json.decode(answer.body)).get("error"))
+    except msgspec.DecodeError:
+        return None
+    told = map(as_dict, (*as_list(error.get("errors")), *as_list(error.get("details"))))
+    reasons = (str(one.get("reason")) for one in told)
+    return next((reason for reason in reasons if reason in _CLIENT_REASONS), None)
+
+
 def next_quota_day(now: datetime) -> datetime:
     """Return the next midnight in Los Angeles, where quota days begin, as UTC."""
     tomorrow = now.astimezone(PACIFIC).date() + timedelta(days=1)
@@ -66,11 +99,14 @@ def next_quota_day(now: datetime) -> datetime:
 
 
 def raise_for_answer(answer: Response, *, what: str, now: datetime) -> None:
-    """Raise unless the answer is 2xx: RateLimited, Retry or Reject, with YouTube's own words."""
+    """Raise unless the answer is 2xx, with YouTube's own words: RateLimited, Retry, Reject, of which ClientRefused."""
     if 200 <= answer.status < 300:
         return
     reason, message = parse_reason(answer)
     text = f"{what}: YouTube says {reason or answer.status}: {message}" if message else f"{what}: HTTP {answer.status}"
+    if refused := client_refused_in(answer):
+        mend = "Check the project of GOOGLE_CLIENT_ID at https://console.cloud.google.com: its APIs and its limits"
+        raise ClientRefused(f"{what}: Google refuses this project, not the channel ({refused}: {message})", mend=mend)
     if reason in _QUOTA_REASONS:
         raise QuotaSpent(f"{what}: the API project's quota of the day is spent", until=next_quota_day(now))
     if reason == "uploadLimitExceeded":
@@ -93,7 +129,7 @@ def fault_of(answer: Response, now: datetime) -> RateLimited | Reject | None:
     if reason in _BUSY_REASONS:
         until = retry_after(answer.headers, now=now) or now + SOON
         return RateLimited(f"YouTube's search: YouTube says {reason}", until=until)
-    if reason in {"keyInvalid", "accessNotConfigured"} or "API key" in message:
+    if client_refused_in(answer) or "API key" in message:
         mend = "Check YOUTUBE_API_KEY, and that the YouTube Data API v3 is switched on for its project"
-        return Reject("YouTube does not take the API key", mend=mend)
+        return ClientRefused("YouTube does not take the API key", mend=mend)
     return None

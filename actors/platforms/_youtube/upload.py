@@ -26,8 +26,8 @@ STALLS_ALLOWED: Final = 2
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
-Put = Callable[[str, Callable[[], AsyncIterator[bytes]] | None, int], Awaitable[Response]]
-"""Send one PUT to the session: Content-Range, the body (None: empty), its length in bytes."""
+Put = Callable[[str, Callable[[], AsyncIterator[bytes]] | None, int, bool], Awaitable[Response]]
+"""Send one PUT to the session: Content-Range, the body (None: empty), its length in bytes, whether it has the last."""
 
 
 def parse_confirmed(headers: Mapping[str, str]) -> int:
@@ -48,18 +48,17 @@ async def send_rest(
     size_bytes: int,
     chunk_bytes: int | None,
     pace: Pace,
-    on_progress: Callable[[int], Awaitable[None]],
+    sending: Callable[[int], Awaitable[None]],
 ) -> Response:
     """Ask where the session stands, send what is missing, return the first answer that is not 308.
 
     Args: chunk_bytes: size of a chunk, a multiple of 256 KiB; None: everything that is missing in one body.
-    `on_progress(n)` is awaited before the request that carries byte n - 1: with `size_bytes` before the one that
-    may complete the upload.
+    `sending(n)` is awaited before the request that carries byte n - 1.
     Raises: Unconfirmed (the session is gone), Retry (the server takes no more bytes just now).
     """
     if chunk_bytes is not None and (chunk_bytes <= 0 or chunk_bytes % CHUNK_UNIT_BYTES):
         raise ValueError(f"chunk_bytes must be a multiple of {CHUNK_UNIT_BYTES}")
-    answer = await put(f"bytes */{size_bytes}", None, 0)
+    answer = await put(f"bytes */{size_bytes}", None, 0, False)
     furthest, stalls = -1, 0
     while answer.status == 308:
         first = parse_confirmed(answer.headers)
@@ -70,8 +69,9 @@ async def send_rest(
             raise Retry(f"the platform stores nothing beyond byte {first} of {size_bytes}")
         furthest = max(furthest, first)
         end = size_bytes if chunk_bytes is None else min(first + chunk_bytes, size_bytes)
-        await on_progress(end)
-        answer = await put(f"bytes {first}-{end - 1}/{size_bytes}", file_body(file, first, end, pace), end - first)
+        await sending(end)
+        place = f"bytes {first}-{end - 1}/{size_bytes}"
+        answer = await put(place, file_body(file, first, end, pace), end - first, end == size_bytes)
         reach("publisher.chunk_sent")
     if answer.status in {404, 410}:
         raise Unconfirmed(f"the upload session has ended (HTTP {answer.status})")

@@ -114,7 +114,7 @@ class Always:
 
 def account_api(means: Means) -> GraphAccount:
     means = dataclasses.replace(means, tokens=cast("Tokens", Always()))
-    return GraphAccount(means, name=NAME, base="https://x.example", what="Instagram", client=OAUTH, permission="leave")
+    return GraphAccount(means, name=NAME, base="https://x.example", what="Instagram", client=OAUTH)
 
 
 account_api.__module__ = "actors.platforms.instagram"

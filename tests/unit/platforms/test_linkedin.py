@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -25,7 +26,10 @@ from actors.platforms._linkedin.posts import (
     path_of,
 )
 from actors.platforms.linkedin import CAPS, NEEDS, OAUTH, LinkedIn
+from actors.runtime import oauth
 from actors.runtime.http import Response
+from actors.runtime.oauth import TokenSet
+from actors.runtime.settings import Settings
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.platform import Draft, PostMetrics
 from tests.unit.platforms.adapters import adapter_at
@@ -135,6 +139,10 @@ def test_refusals_say_what_to_do() -> None:
     assert isinstance(denied, Reject)
     assert "ACCESS_DENIED: Not enough permissions" in denied.reason
     assert "w_organization_social" in denied.mend
+    assert "LINKEDIN_ORGANISATIONS_ENABLED" in denied.mend
+    unscoped = refused(400, message="Organization permissions must be used when using organization as author")
+    assert isinstance(unscoped, Reject)
+    assert unscoped.mend == denied.mend
     double = refused(422, message="Content is a duplicate of urn:li:share:1")
     assert isinstance(double, Reject)
     assert "change the words" in double.mend
@@ -188,3 +196,23 @@ def _says(answer: dict[str, Any]) -> Any:
         return answer
 
     return post
+
+
+@pytest.mark.parametrize(
+    ("enabled", "more"),
+    [
+        (None, set()),
+        ("false", set()),
+        ("True", {"w_organization_social", "r_organization_social"}),
+    ],
+)
+def test_consent_for_organisations_is_asked_where_a_person_says_so(enabled: str | None, more: set[str]) -> None:
+    """An app that LinkedIn has not approved for it gets an error in place of a consent page; others cannot post."""
+    options = {"linkedin_client_id": "c", "linkedin_client_secret": "s"}
+    options |= {} if enabled is None else {"linkedin_organisations_enabled": enabled}
+    settings = Settings(options=options)
+    begun = oauth.authorize(OAUTH, settings, redirect_uri="https://here.example/back")
+    (scope,) = parse_qs(urlsplit(begun.url).query)["scope"]
+    assert set(scope.split()) == {"openid", "profile", "w_member_social", *more}
+    granted = TokenSet(access_token="a", refresh_token=None, expires_at=oauth.NO_END, scopes=OAUTH.scopes)
+    assert oauth.missing_scopes(OAUTH, granted) == (), "an account that posts for its person alone stays connected"

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from actors.platforms._posts import (
+    Page,
+    by_cursor,
     from_unix,
     is_video_page,
     language_tag,
@@ -17,7 +19,10 @@ from actors.platforms._posts import (
     unlicensed,
     web_address,
 )
-from contracts.rights import may
+from contracts.errors import Retry
+from contracts.ids import ItemId
+from contracts.platform import Candidate
+from contracts.rights import RightsRecord, may
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -118,3 +123,65 @@ def test_work_without_a_licence_is_a_signal_only() -> None:
     rights = unlicensed("Reddit", title="A", author=None, page="https://a.example", at=AT)
     assert not may("download", rights, at=AT).allowed
     assert "Reddit gives no licence" in rights.note
+
+
+def seen(*names: str) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            item_id=ItemId(f"p:{name}"),
+            platform="p",
+            platform_id=name,
+            url=f"https://p.example/{name}",
+            title=name,
+            observed_at=AT,
+            rights=RightsRecord(licence="unknown", title=name),
+        )
+        for name in names
+    )
+
+
+PAGES: dict[str | None, Page] = {
+    None: (seen("a", "b"), "2"),
+    "2": (seen("b", "c"), "3"),
+    "3": (seen("d"), None),
+}
+
+
+@pytest.mark.parametrize(
+    ("limit", "most_pages", "found", "asked"),
+    [
+        (1, 9, "ab", [None]),
+        (3, 9, "abc", [None, "2"]),
+        (9, 2, "abc", [None, "2"]),
+        (9, 9, "abcd", [None, "2", "3"]),
+    ],
+)
+async def test_pages_are_read_until_there_is_enough(
+    limit: int, most_pages: int, found: str, asked: list[str | None]
+) -> None:
+    """A request too many spends quota for nothing; one work on two pages would count twice."""
+    cursors: list[str | None] = []
+
+    async def read(cursor: str | None) -> Page:
+        cursors.append(cursor)
+        return PAGES[cursor]
+
+    got = await by_cursor(read, platform="p", limit=limit, most_pages=most_pages)
+    assert ("".join(one.platform_id for one in got), cursors) == (found, asked)
+
+
+@pytest.mark.parametrize("broken", [None, "2"])
+async def test_a_page_that_fails_costs_what_is_behind_it(broken: str | None) -> None:
+    """A fault on a later page would throw away what was found; one on the first would pass for nothing found."""
+
+    async def read(cursor: str | None) -> Page:
+        if cursor == broken:
+            raise Retry("away")
+        return PAGES[cursor]
+
+    if broken is None:
+        with pytest.raises(Retry):
+            await by_cursor(read, platform="p", limit=9, most_pages=9)
+    else:
+        got = await by_cursor(read, platform="p", limit=9, most_pages=9)
+        assert [one.platform_id for one in got] == ["a", "b"]

@@ -10,9 +10,10 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from actors.platforms import youtube
-from actors.platforms._youtube.errors import next_quota_day, raise_for_answer
+from actors.platforms._youtube.errors import fault_of, next_quota_day, raise_for_answer
 from actors.platforms._youtube.upload import parse_confirmed
 from actors.runtime.http import Response
+from actors.runtime.oauth import ClientRefused
 from contracts.errors import EttamettaError, RateLimited, Reject, Retry
 from contracts.platform import Draft
 
@@ -136,6 +137,38 @@ def test_an_error_answer_becomes_the_right_failure(
         raise_for_answer(told, what="the call", now=NOW)
     if isinstance(caught.value, RateLimited):
         assert caught.value.until == until
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["keyInvalid", "keyExpired", "accessNotConfigured", "ipRefererBlocked", "SERVICE_DISABLED", "API_KEY_INVALID"],
+)
+@pytest.mark.parametrize("newer", [False, True], ids=["errors", "details"])
+def test_a_refusal_of_the_project_is_no_refusal_of_the_channel(reason: str, newer: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    """If this fails, a switch in Google's console makes every number of that time a null for good."""
+    told = answer(403, "forbidden" if newer else reason)
+    if newer:
+        body = msgspec.json.decode(told.body)
+        body["error"]["details"] = [{"@type": "type.googleapis.com/google.rpc.Help"}, {"reason": reason}]
+        told = msgspec.structs.replace(told, body=msgspec.json.encode(body))
+    with pytest.raises(ClientRefused, match=f"not the channel .{reason}: words") as caught:
+        raise_for_answer(told, what="videos.list", now=NOW)
+    assert "GOOGLE_CLIENT_ID" in caught.value.mend
+    search = fault_of(told, NOW)
+    assert isinstance(search, ClientRefused)
+    assert "YOUTUBE_API_KEY" in search.mend
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<p>", b"[]", b'{"error":"no"}', b'{"error":{"errors":{},"details":[7,{"reason":[]}]}}'],
+)
+def test_other_refusals_are_of_the_channel(body: bytes) -> None:
+    """If this fails, the refusal of one channel's wish holds up the measuring of all."""
+    told = msgspec.structs.replace(answer(403), body=body)
+    with pytest.raises(Reject) as caught:
+        raise_for_answer(told, what="videos.list", now=NOW)
+    assert not isinstance(caught.value, ClientRefused)
 
 
 def test_a_refusal_carries_the_words_of_youtube_and_a_mend() -> None:
