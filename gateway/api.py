@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from actors import platforms
 from actors.runtime import telemetry
-from actors.runtime.telemetry import HOW_TO_GET
+from actors.runtime.telemetry import how_to_get
 from actors.runtime.work import Services
 from contracts.errors import Reject
 from contracts.events import Destination, ScanRequested
@@ -75,7 +75,7 @@ class Api:
 
     async def metrics(self, _: web.Request) -> web.Response:
         if telemetry.exposition() is None:
-            return web.Response(text=f"{HOW_TO_GET}\n", status=404)
+            return web.Response(text=f"{how_to_get()}\n", status=404)
         shown = telemetry.exposition(samples(await self._reader.overview(limit=0)))
         assert shown is not None
         text, content_type = shown

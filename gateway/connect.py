@@ -29,6 +29,7 @@ from contracts.errors import RateLimited, Reject, Retry
 from contracts.events import AccountConnected
 from contracts.ids import AccountId, CorrelationId
 from gateway.overview import Q
+from gateway.refusals import again, not_exchanged, refused, sentence, without
 from gateway.sign_in import check_server, connected_page, form_page, go_on_page, kind_of, picture_at, server_named
 from gateway.web import Problem, same_origin
 
@@ -36,13 +37,9 @@ __all__ = ["Connector", "connectors", "credentials_missing", "redirect_uri"]
 
 COOKIE: Final = "ett_session"
 STATE_LIFE: Final = timedelta(minutes=10)
-MOST_WORDS: Final = 300
 LARGEST_FORM_FIELD: Final = 1000
 OPTIONAL: Final = frozenset({"server"})
 """Fields of forms that may be left empty: an account need not be on a server of its own."""
-DENIED: Final = frozenset({"access_denied", "user_cancelled_login", "user_cancelled_authorize"})
-"""What platforms say when the person said no; the last two are LinkedIn's."""
-AWAY: Final = frozenset({"server_error", "temporarily_unavailable"})
 
 
 class Connector(Struct, frozen=True, kw_only=True):
@@ -119,16 +116,16 @@ class Connect:
         if isinstance(client, SignIn):
             return await self._signed_in(connector, client, form)
         if client.register_path is None:
-            raise Problem(405, f"{client.title} has no form here", action=_again(client))
+            raise Problem(405, f"{client.title} has no form here", action=again(client))
         try:
             kept = await self._client_at(connector.platform, client, server_named(form.get("server", "")))
         except (Reject, Retry, RateLimited) as error:
             raise Problem(
                 502 if isinstance(error, Retry | RateLimited) else 400,
                 "This server cannot be used",
-                detail=_sentence(str(error)),
+                detail=sentence(str(error)),
                 mend="Nothing was connected.",
-                action=_again(client),
+                action=again(client),
             ) from error
         url, session = await self._begun(request, connector, client, kept)
         return self._with_session(_page(go_on_page(client.title, kept["server"], url)), session)
@@ -138,14 +135,14 @@ class Connect:
         connector = self._connector(request)
         client = connector.client
         if isinstance(client, SignIn):
-            raise Problem(404, f"{client.title} has no consent page", action=_again(client))
+            raise Problem(404, f"{client.title} has no consent page", action=again(client))
         begun = await self._take_begun(request, connector)
         if error := request.query.get("error"):
-            raise _refused(client, error, request.query.get("error_description", ""))
+            raise refused(client, error, request.query.get("error_description", ""))
         code = request.query.get("code")
         if not code:
             raise Problem(
-                400, f"{client.title} sent no code", mend="Begin again from the overview.", action=_again(client)
+                400, f"{client.title} sent no code", mend="Begin again from the overview.", action=again(client)
             )
         tokens = await self._exchange(client, code, begun)
         self._check_granted(client, tokens)
@@ -218,7 +215,7 @@ class Connect:
         typed = {name: form.get(name, "").strip()[:LARGEST_FORM_FIELD] for name, _, _ in way.fields}
         services = self._services
         if missing := [label for name, label, _ in way.fields if not typed[name] and name not in OPTIONAL]:
-            raise Problem(400, "Something is not filled in", detail=f"{', '.join(missing)}.", action=_again(way))
+            raise Problem(400, "Something is not filled in", detail=f"{', '.join(missing)}.", action=again(way))
         try:
             if typed.get("server"):
                 typed["server"] = server_named(typed["server"])
@@ -230,15 +227,15 @@ class Connect:
             raise Problem(
                 403 if isinstance(error, GrantGone | Reject) else 502,
                 f"{way.title} did not let this account in",
-                detail=_sentence(_without(str(error), [typed[name] for name, _, secret in way.fields if secret])),
+                detail=sentence(without(str(error), [typed[name] for name, _, secret in way.fields if secret])),
                 mend="Nothing was connected.",
-                action=_again(way),
+                action=again(way),
             ) from None
         return await self._keep(None, connector, (identity,), tokens, seed=secrets.token_urlsafe(16))
 
     async def _take_begun(self, request: web.Request, connector: Connector) -> _Begun:
         """Use up the state and return what was kept with it. Raises: Problem 400."""
-        state, again = request.query.get("state", ""), _again(connector.client)
+        state, way_back = request.query.get("state", ""), again(connector.client)
         services = self._services
         row = await services.db.fetchrow(Q["take_oauth_state"], _sha256(state), connector.platform) if state else None
         if row is None:
@@ -247,7 +244,7 @@ class Connect:
                 "This authorisation is not known here",
                 detail="Its state is missing, was used before, or was not given out by this server.",
                 mend="Nothing was connected. Begin again, and finish in the same browser.",
-                action=again,
+                action=way_back,
             )
         try:
             kept = msgspec.json.decode(services.tokens.secrets.decrypt(row["verifier"]), type=_Begun)
@@ -256,7 +253,7 @@ class Connect:
                 400,
                 "This authorisation was begun before the key was changed",
                 mend="Nothing was connected. Begin again.",
-                action=again,
+                action=way_back,
             ) from error
         session = request.cookies.get(COOKIE, "")
         if not secrets.compare_digest(kept.session_sha256, _sha256(session)):
@@ -264,7 +261,7 @@ class Connect:
                 400,
                 "This authorisation was begun in another browser",
                 mend=f"Nothing was connected. Begin and finish in one browser, at {services.settings.public_url}.",
-                action=again,
+                action=way_back,
             )
         if services.clock.now() - row["created_at"] > STATE_LIFE:
             raise Problem(
@@ -272,7 +269,7 @@ class Connect:
                 "This authorisation took too long",
                 detail="It is valid for ten minutes.",
                 mend="Nothing was connected. Begin again.",
-                action=again,
+                action=way_back,
             )
         return kept
 
@@ -290,13 +287,7 @@ class Connect:
             )
         except (GrantGone, Reject, Retry) as error:
             get_logger().warning("account.exchange_failed", platform=client.name, error=str(error))
-            raise Problem(
-                502,
-                f"{client.title} did not accept the authorisation",
-                detail=_sentence(str(error)),
-                mend="Nothing was connected. Begin again; if it happens again, check the client's id and secret.",
-                action=_again(client),
-            ) from error
+            raise not_exchanged(client, error) from error
 
     def _check_granted(self, client: OAuthClient, tokens: TokenSet) -> None:
         if missing := oauth.missing_scopes(client, tokens):
@@ -305,7 +296,7 @@ class Connect:
                 "Not everything that is needed was allowed",
                 detail=f"{client.title} did not grant: {', '.join(missing)}.",
                 mend="Nothing was connected. Begin again and leave every permission ticked.",
-                action=_again(client),
+                action=again(client),
             )
 
     async def _identify(self, connector: Connector, tokens: TokenSet) -> tuple[Identity, ...]:
@@ -321,14 +312,14 @@ class Connect:
             if not several:
                 raise Reject("the permission opens no account")  # noqa: TRY301 - one place answers for all
         except (GrantGone, Reject, Retry, RateLimited) as error:
-            told = _without(str(error), [tokens.access_token])
+            told = without(str(error), [tokens.access_token])
             get_logger().warning("account.identify_failed", platform=connector.platform, error=told)
             raise Problem(
                 502,
                 "The account could not be read",
-                detail=_sentence(told),
+                detail=sentence(told),
                 mend="Nothing was connected.",
-                action=_again(connector.client),
+                action=again(connector.client),
             ) from None
         return several
 
@@ -372,44 +363,6 @@ class Connect:
 
 def _page(text: str) -> web.Response:
     return web.Response(text=text, content_type="text/html", charset="utf-8", headers={"Cache-Control": "no-store"})
-
-
-def _again(client: Way) -> tuple[str, str]:
-    return f"Connect {client.title} again", f"/connect/{client.name}"
-
-
-def _refused(client: OAuthClient, error: str, description: str) -> Problem:
-    """Tell of the error that the platform put into the address. Source: RFC 6749, section 4.1.2.1."""
-    told = f"{error} ({description})" if description else error
-    words = f"{client.title} says: {' '.join(told.split())[:MOST_WORDS]}."
-    if error in DENIED:
-        return Problem(
-            403,
-            "Permission was not given",
-            detail=words,
-            mend="Nothing was connected. Begin again whenever you want to.",
-            action=_again(client),
-        )
-    away = error in AWAY
-    return Problem(
-        502 if away else 400,
-        f"{client.title} could not finish the authorisation",
-        detail=words,
-        mend="Nothing was connected. Try again in a while."
-        if away
-        else "Nothing was connected. Check the OAuth client's settings there, then begin again.",
-        action=_again(client),
-    )
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith(".") else f"{text}."
-
-
-def _without(text: str, hidden: Sequence[str]) -> str:
-    for secret in hidden:
-        text = text.replace(secret, "…") if secret else text
-    return text
 
 
 def _sha256(text: str) -> str:

@@ -122,6 +122,7 @@ class Reader:
             counts = {row["stage"]: row["items"] for row in await conn.fetch(_staged("stage_counts"))}
             progress = await conn.fetchrow(_staged("progress"))
             rows = await conn.fetch(_staged("list_items"), None if stages is None else list(stages), limit)
+            posts = await conn.fetch(Q["all_posts"], [row["item_id"] for row in rows])
             accounts = await conn.fetch(Q["list_accounts"])
             dead = await conn.fetch(Q["list_dead_letters"], DEAD_LETTERS_SHOWN)
             dead_counts = await conn.fetch(Q["count_dead_letters"])
@@ -134,7 +135,7 @@ class Reader:
             progress=into(Progress, progress),
             stages={stage: counts.get(stage, 0) for stage in STAGES},
             actors=None if isinstance(queues, Fault) else actor_states(queues, seen_at=self._queues.seen_at, now=now),
-            items=tuple(item_of(dict(row), now=now) for row in rows),
+            items=tuple(item_of(dict(row), [dict(one) for one in posts], now=now) for row in rows),
             accounts=tuple(into(Account, row) for row in accounts),
             dead_letters=tuple(into(DeadLetter, row) for row in dead),
             dead_letter_counts={row["kind"]: row["letters"] for row in dead_counts},
@@ -149,7 +150,8 @@ class Reader:
             row = await self._db.fetchrow(_staged("show_item"), item_id)
             if row is None:
                 return None
-            item = item_of(dict(row), now=self._clock.now())
+            posts = await self._db.fetch(Q["all_posts"], [item_id])
+            item = item_of(dict(row), [dict(one) for one in posts], now=self._clock.now())
             taken = await self._db.fetch(Q["list_measurements"], item.post.post_id) if item.post else []
         return item, tuple(measurement_of(dict(each)) for each in taken)
 

@@ -265,12 +265,11 @@ def _no_items(view: str, counts: dict[str, int]) -> Html:
 
 def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], *, now: datetime) -> Html:
     rows = [_account(account, connectables, now=now) for account in accounts]
-    ready = [each for each in connectables if not each.missing]
-    buttons: list[Child] = []
-    for each in ready:
-        known = any(account.platform == each.platform for account in accounts)
-        name = f"{platform_title(each.platform)}, another" if known else platform_title(each.platform)
-        buttons.append(el("li", el("a", name, href=each.href, class_="button quiet")))
+    buttons = [
+        el("li", el("a", platform_title(each.platform), href=each.href, class_="button quiet"))
+        for each in connectables
+        if not each.missing
+    ]
     unready = [each for each in connectables if each.missing]
     return el(
         "section",
@@ -278,7 +277,7 @@ def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], 
         el("ul", *rows, class_="rows")
         if rows
         else _empty("No account is connected", "Finished videos wait here until there is one to post to."),
-        el("h3", "Connect an account") if buttons else None,
+        el("h3", "Connect another account" if rows else "Connect an account") if buttons else None,
         el("ul", *buttons, class_="buttons") if buttons else None,
         _not_set_up(unready) if unready else None,
         id="accounts",
@@ -327,19 +326,25 @@ def _account(account: Account, connectables: Sequence[Connectable], *, now: date
     again = next((each for each in connectables if each.platform == account.platform and not each.missing), None)
     return el(
         "li",
-        el("img", src=f"/accounts/{quote(account.account_id)}/picture", alt="", class_="account-picture")
-        if account.pictured
-        else None,
-        el("h3", el("a", name, href=account.url) if account.url else name),
-        el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
-        el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
-        el("p", prose(account.state_because), class_="because") if account.state_because else None,
-        el("p", prose(account.paused_because), class_="because") if account.paused_because else None,
-        el("p", el("code", f"ettametta accounts resume {account.account_id}"), class_="meta")
-        if account.paused_at is not None
-        else None,
+        el(
+            "div",
+            el("img", src=f"/accounts/{quote(account.account_id)}/picture", alt="", class_="account-picture")
+            if account.pictured
+            else None,
+            el("h3", el("a", name, href=account.url) if account.url else name),
+            el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
+        ),
+        el(
+            "div",
+            el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
+            el("p", prose(account.state_because), class_="because") if account.state_because else None,
+            el("p", prose(account.paused_because), class_="because") if account.paused_because else None,
+            el("p", el("code", f"ettametta accounts resume {account.account_id}"), class_="meta")
+            if account.paused_at is not None
+            else None,
+            el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
+        ),
         el("p", "Since ", when(account.connected_at, now=now), class_="meta"),
-        el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
         data_key=account.account_id,
         data_rev=_revision(
             account.state,

@@ -108,11 +108,17 @@ def _note(item: Item) -> Html | None:
     if item.stopped is not None:
         return el("p", prose(item.stopped.because), class_="item-note bad-text")
     if post is not None and (post.because or post.next_action):
-        action = el("strong", " ", prose(post.next_action)) if post.next_action else None
-        return el("p", prose(post.because), action, class_="item-note")
+        return el("p", prose(post.because), " ", _to_do(post.next_action), class_="item-note")
     if item.decided_because and item.stage in {"passed", "found"}:
         return el("p", prose(item.decided_because), class_="item-note meta")
     return None
+
+
+def _to_do(next_action: str) -> Child:
+    """Say what to do, standing out; what begins with "none" asks for nothing."""
+    if not next_action.startswith("none"):
+        return el("strong", prose(next_action)) if next_action else None
+    return prose(next_action.removeprefix("none").lstrip(":;, "))
 
 
 def _progress(render: Render) -> Html:
@@ -146,16 +152,24 @@ def _post(item: Item) -> list[Child]:
     head: Child = _link(f"Open on {name}", post.url) if post.url else f"{name}: {post.state}"
     parts: list[Child] = [el("p", el("span", "Post", class_="label"), head, _privacy(post))]
     if post.measurement is None:
-        parts.append(el("p", not_available(item.absent["numbers"])))
-        return parts
+        return [*parts, el("p", not_available(item.absent["numbers"])), *_also(item)]
     metrics = post.measurement.metrics
     known = [f"{count(value)} {name}" for name in COUNTED if (value := getattr(metrics, name)) is not None]
     if known:
         parts.append(el("p", ", ".join(known[:2]), class_="numbers number"))
     else:
         parts.append(el("p", not_available(_why(metrics, "views"))))
-    parts.append(el("p", age(post.measurement.age_s), class_="meta"))
-    return parts
+    return [*parts, el("p", age(post.measurement.age_s), class_="meta"), *_also(item)]
+
+
+def _also(item: Item) -> list[Child]:
+    """Name the other posts of the item, with what is not well about them."""
+    shown: list[Child] = []
+    for other in item.others:
+        name = platform_title(other.platform)
+        well = other.state == "published" and other.url is not None
+        shown += [", " if shown else "Also: ", _link(name, other.url) if well else f"{name} ({other.state})"]
+    return [el("p", *shown, class_="meta also")] if shown else []
 
 
 def _privacy(post: Post) -> Child:
@@ -173,6 +187,7 @@ def _details(item: Item, *, now: datetime) -> list[Child]:
             _section("Video", _video(item)),
             _section("Post", _post_facts(item, now=now)),
             _section("Numbers", _numbers(item)),
+            _section("Other posts", _others(item)) if item.others else None,
             el(
                 "p",
                 "Item ",
@@ -294,11 +309,28 @@ def _post_facts(item: Item, *, now: datetime) -> Html:
     return _facts(
         ("State", post.state.capitalize()),
         ("Because", prose(post.because) if post.because else None),
-        ("What to do", prose(post.next_action) if post.next_action else None),
+        ("What to do", _to_do(post.next_action)),
         ("Account", post.account_id or not_available("none was chosen yet")),
         ("Address", _link(post.url, post.url) if post.url else not_available("the platform has not confirmed it")),
         ("Seen by", post.privacy or not_available("the platform has not told")),
         ("Next measurement", when_due(post.next_measurement_at, now=now)),
+    )
+
+
+def _others(item: Item) -> Html:
+    return _facts(
+        *(
+            (
+                platform_title(other.platform),
+                [
+                    _link(other.state.capitalize(), other.url),
+                    f" · {other.account_id}" if other.account_id else None,
+                    el("br") if other.because else None,
+                    prose(other.because) if other.because else None,
+                ],
+            )
+            for other in item.others
+        )
     )
 
 

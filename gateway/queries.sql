@@ -1,6 +1,6 @@
 -- What people are shown. `staged` is put in front of the queries that read from it.
 
--- name: staged :many  Every item with how far it is
+-- name: staged :many  Every item with how far it is; of its posts, the newest that needs a person, else the newest
 select
     i.item_id, i.correlation_id, i.origin, i.platform, i.title, i.url, i.niche, i.rights, i.score, i.reasons,
     i.decision, i.decided_because, i.destination, i.first_seen_at, i.decided_at,
@@ -39,7 +39,11 @@ left join lateral (
     select min(created_at) as created_at from assets where item_id = i.item_id and role = 'source'
 ) a on i.decision in ('selected', 'imported')
 left join lateral (
-    select * from posts where item_id = i.item_id order by intent_at desc limit 1
+    select * from posts where item_id = i.item_id
+    order by
+        settled is distinct from 'dropped' and state in ('unconfirmed', 'failed', 'removed', 'waiting') desc,
+        intent_at desc
+    limit 1
 ) p on true
 left join lateral (
     select * from measurements where post_id = p.post_id order by bucket desc limit 1
@@ -56,8 +60,16 @@ select stage, count(*) as items from staged group by stage;
 select
     count(*) as seen, count(*) filter (where decision in ('selected', 'imported')) as chosen,
     count(plan_id) as planned, count(rendition) as rendered,
-    count(*) filter (where post_state = 'published') as posted, count(measured_at) as measured
+    (select count(distinct item_id) from posts where state = 'published') as posted,
+    (
+        select count(distinct item_id) from posts p
+        where state <> 'removed' and exists (select from measurements m where m.post_id = p.post_id)
+    ) as measured
 from staged;
+
+-- name: all_posts :many  Every post of some items, as they were asked for
+select item_id, post_id, platform, account_id, state, because, next_action, url, privacy
+from posts where item_id = any($1) order by intent_at, post_id;
 
 -- name: list_items :many  What is made into videos before what was only seen; last changed first
 select staged.*, (select min(due_at) from measure_schedule s where s.post_id = staged.post_id) as due_at

@@ -89,7 +89,7 @@ def form_page(name: str, title: str, fields: Sequence[tuple[str, str, bool]], *,
     rows: list[Child] = []
     for field, label, secret in fields:
         rows += [
-            el("label", label, for_=field),
+            el("label", *_linked(label), for_=field),
             el(
                 "input",
                 id=field,
@@ -105,6 +105,9 @@ def form_page(name: str, title: str, fields: Sequence[tuple[str, str, bool]], *,
     return _notice(
         f"Connect {title}",
         el("form", *rows, el("button", "Go on"), class_="typed", method="post", action=f"/connect/{name}"),
+        el("p", f"The password is used once, to sign in at {title}, and is not kept.", class_="meta")
+        if any(secret for _, _, secret in fields)
+        else None,
         el("p", el("a", "Back to the overview", href="/")),
     )
 
@@ -116,6 +119,7 @@ def go_on_page(title: str, server: str, url: str) -> str:
         f"Connect {title}",
         el("p", f"Go on at {host}: sign in there and allow what is asked."),
         el("p", el("a", f"Go on at {host}", href=url, class_="button", rel="noreferrer")),
+        el("p", el("a", "Back to the overview", href="/")),
     )
 
 
@@ -127,6 +131,12 @@ def connected_page(title: str, accounts: Sequence[tuple[str, str]]) -> str:
         el("ul", *(el("li", name, " · ", el("code", account)) for name, account in accounts)),
         el("p", el("a", "Back to the overview", href="/", class_="button")),
     )
+
+
+def _linked(text: str) -> list[Child]:
+    """Make a link of an address in a label."""
+    parts = re.split(r"(https://[^\s,]+)", text)
+    return [el("a", part, href=part, rel="noreferrer") if at % 2 else part for at, part in enumerate(parts)]
 
 
 def _notice(title: str, *children: Child) -> str:

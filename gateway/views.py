@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -22,6 +22,7 @@ __all__ = [
     "DeadLetter",
     "Item",
     "Measurement",
+    "OtherPost",
     "Post",
     "Progress",
     "Render",
@@ -39,7 +40,7 @@ TOLD_FOR_S: Final = 30.0
 """A time left that was told longer ago says nothing any more."""
 
 Row = Mapping[str, Any]
-"""A row of `list_items`, `show_item` or `list_measurements`."""
+"""A row of `list_items`, `show_item`, `all_posts` or `list_measurements`."""
 
 Stage = Literal[
     "found",
@@ -141,8 +142,21 @@ class Measurement(Struct, frozen=True, kw_only=True):
     metrics: Metrics
 
 
+class OtherPost(Struct, frozen=True, kw_only=True):
+    """Where else an item was posted, or is to be."""
+
+    post_id: str
+    platform: str
+    account_id: str | None
+    state: str
+    because: str
+    next_action: str
+    url: str | None
+    privacy: str | None
+
+
 class Post(Struct, frozen=True, kw_only=True):
-    """The newest post of an item."""
+    """The post of an item that its stage tells of: the newest that needs a person, else the newest."""
 
     post_id: str
     platform: str
@@ -187,6 +201,7 @@ class Item(Struct, frozen=True, kw_only=True):
     changed_at: Utc
     render: Render | None
     post: Post | None
+    others: Annotated[tuple[OtherPost, ...], Meta(description="Its other posts, as they were asked for.")]
     stopped: Stopped | None
     absent: Annotated[dict[str, str], Meta(description="Reason for each of score, rendition, post, numbers not known.")]
 
@@ -241,8 +256,8 @@ def media_url(key: str) -> str:
     return f"/media/{quote(key)}"
 
 
-def item_of(row: Row, *, now: datetime) -> Item:
-    """Read one row of `list_items` or `show_item`."""
+def item_of(row: Row, posts: Sequence[Row] = (), *, now: datetime) -> Item:
+    """Read one row of `list_items` or `show_item`. posts: rows of `all_posts`, of this item and maybe others."""
     rights = convert(row["rights"], RightsRecord)
     licence = LICENCES.get(rights.licence, LICENCES["unknown"])
     stopped = (
@@ -289,6 +304,11 @@ def item_of(row: Row, *, now: datetime) -> Item:
         changed_at=row["changed_at"],
         render=_render_of(row, now=now),
         post=_post_of(row),
+        others=tuple(
+            convert(one, OtherPost)
+            for one in posts
+            if one["item_id"] == row["item_id"] and one["post_id"] != row["post_id"]
+        ),
         stopped=stopped,
         absent=_absent(row, now=now),
     )
@@ -385,6 +405,8 @@ def _why_no_numbers(row: Row, *, ended: str | None, now: datetime) -> str:
         return ended or "nothing was posted"
     if state == "failed":
         return "it was not posted"
+    if state in {"draft", "scheduled", "waiting"}:
+        return "it is not posted yet"
     if state != "published":
         return "the platform has not confirmed the post"
     if row["due_at"] is None:

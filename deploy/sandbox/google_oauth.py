@@ -226,11 +226,12 @@ class GoogleOauth:
             return _redirect(asked, error="interaction_required")
         tickable = [scope for scope in scopes if scope not in SIGN_IN_SCOPES]
         lines = [(scope, SCOPE_TITLES[scope], scope in tickable and len(tickable) > 1) for scope in scopes]
-        return pages.html(pages.consent(account, asked["client_id"], lines))
+        return pages.html(pages.consent("Google", account, asked["client_id"], lines))
 
     async def _decide(self, request: web.Request) -> web.StreamResponse:
         asked, form = dict(request.query), await request.post()
         account, scopes = self._check(asked)
+        account = str(form.get("account") or account)
         granted = scopes
         if "granular" in form:
             ticked = form.getall("granted", [])

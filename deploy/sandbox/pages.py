@@ -221,10 +221,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
-def consent(account: str, client_id: str, scopes: Sequence[tuple[str, str, bool]]) -> str:
-    """Google's consent page; its buttons post to the address that it was opened at.
+def consent(platform: str, account: str, client_id: str, scopes: Sequence[tuple[str, str, bool]]) -> str:
+    """A platform's consent page; its buttons post to the address that it was opened at.
 
-    Args: scopes: name, what it allows, and whether people may untick it.
+    Args: account: who is signed in, to be changed by people; scopes: name, what it allows, whether it may be unticked.
     """
     lines = "".join(
         f'<label class="tick">{_tick(scope) if free else "<span>•</span>"}'
@@ -234,13 +234,17 @@ def consent(account: str, client_id: str, scopes: Sequence[tuple[str, str, bool]
     granular = '<input type="hidden" name="granular" value="true">' if any(free for _, _, free in scopes) else ""
     body = (
         '<main><form class="narrow" method="post">'
-        f"<h1>{escape(client_id)} wants to use your account</h1>"
-        f'<p class="soft">Sandbox sign-in as <b>{escape(account)}</b>. No real account is involved.</p>'
+        f'<p class="soft small">{escape(platform)} in the sandbox</p>'
+        "<h1>An app wants to use your account</h1>"
+        f'<p class="soft small">It is registered here as <code>{escape(client_id)}</code>.</p>'
+        f'<label class="field">Signed in as<input type="text" name="account" value="{escape(account)}" required '
+        'pattern="[A-Za-z0-9._@\\-]{1,60}" autocomplete="off" spellcheck="false"></label>'
+        '<p class="soft small">No real account is involved. Another name is another account.</p>'
         f"{granular}{lines}"
         '<div class="row buttons"><button class="main" name="decision" value="allow">Allow</button>'
         '<button name="decision" value="deny">Deny</button></div></form></main>'
     )
-    return _page("Allow access?", body)
+    return _page(f"Allow access? {platform} in the sandbox", body)
 
 
 def _tick(scope: str) -> str:

@@ -55,7 +55,7 @@ def api_urls(address: str) -> dict[str, str]:
 
 
 def credentials() -> dict[str, str]:
-    """Return the settings, by lower-case name, that the imitated platforms accept as credentials of discovery."""
+    """Return the settings, by lower-case name, that the imitated platforms accept as credentials."""
     found = {key: value for name in feeds.names() for key, value in feeds.module(name).CREDENTIALS.items()}
     return found | {"youtube_api_key": SandboxSettings().api_key}
 

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 import pytest
 from yarl import URL
 
 from actors.runtime.db import Database
 from actors.runtime.settings import Settings
-from deploy.sandbox import SandboxSettings, api_urls, credentials, running
+from deploy.sandbox import credentials, running
 from tests.browser import Browser, Tab, open_browser
+from tests.connecting import at_sandbox
 from tests.integration.test_gateway_http import Gateway, gateway_on
 
 PLATFORMS = {"google": ("youtube", "Google", "client_id"), "tiktok": ("tiktok", "TikTok", "client_key")}
@@ -28,17 +28,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[URL]:
 
 @pytest.fixture
 async def gateway(settings_of: Callable[[str], Settings], sandbox: URL) -> AsyncIterator[Gateway]:
-    known, plain = credentials(), SandboxSettings()
-    settings = msgspec.structs.replace(
-        settings_of("gateway"),
-        google_client_id=plain.client_id,
-        google_client_secret=plain.client_secret,
-        tiktok_client_key=known["tiktok_client_key"],
-        tiktok_client_secret=known["tiktok_client_secret"],
-        options=known,
-        api_urls=api_urls(str(sandbox)),
-    )
-    async with gateway_on(settings) as found:
+    async with gateway_on(at_sandbox(settings_of("gateway"), sandbox)) as found:
         yield found
 
 
@@ -86,6 +76,26 @@ async def test_a_person_connects_an_account(
     assert row["account_id"] in shown
     await tab.picture(tmp_path / f"{name}-connected.png")
     assert not tab.errors
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+async def test_another_account_is_another_name_at_the_sandbox(
+    name: str, gateway: Gateway, browser: Browser, database: Database
+) -> None:
+    """If it fails, a channel with two accounts of one platform cannot be tried."""
+    tab = await browser.tab()
+    for account in ("", "second@sandbox.test"):
+        await at_consent(tab, gateway, name)
+        if account:
+            await tab.evaluate("document.querySelector('input[name=account]').value = ''")
+            await tab.write("input[name=account]", account)
+        await tab.click('button[value="allow"]')
+        assert tab.status == 200, await tab.text()
+    rows = await database.fetch("select account_id from accounts")
+    assert len(rows) == 2
+    await tab.open(f"{gateway.url}/")
+    shown = await tab.text()
+    assert all(row["account_id"] in shown for row in rows)
 
 
 @pytest.mark.parametrize("name", PLATFORMS)

@@ -24,10 +24,11 @@ from actors.runtime.oauth import NO_END, Identity, OAuthClient, TokenSet
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from deploy.accounts import way_of
-from deploy.sandbox import SandboxSettings, api_urls, credentials, running
+from deploy.sandbox import credentials, running
 from gateway import connect as gateway_connect
 from gateway.connect import connectors
 from gateway.sign_in import check_server, kind_of, picture_at, server_named
+from tests.connecting import at_sandbox
 from tests.integration.test_gateway_http import Gateway, gateway_on
 
 BY_CONSENT = sorted(name for name, one in connectors().items() if isinstance(one.client, OAuthClient))
@@ -42,17 +43,7 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[URL]:
 
 @pytest.fixture
 async def gateway(settings_of: Callable[[str], Settings], sandbox: URL) -> AsyncIterator[Gateway]:
-    known, plain = credentials(), SandboxSettings()
-    settings = msgspec.structs.replace(
-        settings_of("gateway"),
-        google_client_id=plain.client_id,
-        google_client_secret=plain.client_secret,
-        tiktok_client_key=known["tiktok_client_key"],
-        tiktok_client_secret=known["tiktok_client_secret"],
-        options=known,
-        api_urls=api_urls(str(sandbox)),
-    )
-    async with gateway_on(settings) as found:
+    async with gateway_on(at_sandbox(settings_of("gateway"), sandbox)) as found:
         yield found
 
 
@@ -201,6 +192,8 @@ async def test_an_app_password_connects_and_is_never_in_an_address(gateway: Gate
     assert status == 200
     assert 'method="post"' in page
     assert 'type="password"' in page
+    assert "is not kept" in page
+    assert '<a href="https://bsky.app/settings/app-passwords"' in page
     password = known["bluesky_app_password"]
     typed = {"handle": known["bluesky_handle"], "password": "wrong-one"}
     status, page, _ = await ask(gateway, "POST", "/connect/bluesky", data=typed)
@@ -237,6 +230,18 @@ async def test_an_error_that_comes_back_is_told_in_the_platforms_words(gateway: 
         assert status == wanted
         assert f"LinkedIn says: {error} (&lt;b&gt;In its own words&lt;/b&gt;)." in page
     assert await database.fetchval("select count(*) from accounts") == 0
+
+
+async def test_a_platform_that_is_out_of_order_is_no_fault_of_the_settings(gateway: Gateway, sandbox: URL) -> None:
+    """If it fails, people look for a fault in their settings while the platform is down."""
+    body = {"where": "threads.token", "kind": "status", "status": 503, "times": 3}
+    async with gateway.browser.post(sandbox / "sandbox/faults", json=body) as answer:
+        assert answer.status == 201
+    _, _, back = await ask(gateway, "POST", await consent_page(gateway, "threads"), data={"decision": "allow"})
+    status, page, _ = await ask(gateway, "GET", back)
+    assert (status, "Threads could not finish the authorisation" in page) == (502, True)
+    assert "Try again in a while" in page
+    assert "id and secret" not in page
 
 
 async def test_states_are_not_kept_in_the_open(gateway: Gateway, database: Database) -> None:

@@ -180,7 +180,7 @@ class Consent:
         free = self._style.optional and len(scopes) > 1
         lines = [(scope, self._style.scopes[scope], free) for scope in scopes]
         account = asked.get("login_hint", "creator")
-        return pages.html(pages.consent(account, f"{asked[self._style.client_id_field]} ({self._style.title})", lines))
+        return pages.html(pages.consent(self._style.title, account, asked[self._style.client_id_field], lines))
 
     async def _decide(self, request: web.Request) -> web.StreamResponse:
         asked, form = dict(request.query), await request.post()

@@ -16,6 +16,7 @@ from aiohttp import BodyPartReader, web
 from msgspec import Struct
 from msgspec.structs import replace
 
+from deploy.sandbox import pages
 from deploy.sandbox.context import Refused
 from deploy.sandbox.faults import Refusal, fault_of, hang_up
 from deploy.sandbox.feeds._consent import Consent, Style
@@ -107,6 +108,7 @@ class Accounts:
         stage.post("/api/v1/statuses", "post", self._post, refusal=refusal)
         stage.get("/api/v1/statuses/{id}", "status", self._status, refusal=refusal)
         stage.get("/api/v1/scheduled_statuses", "scheduled", self._scheduled, refusal=refusal)
+        stage.get("/@{account}/{id}", "page", self._page, refusal=refusal)
 
     def _account(self, request: web.Request) -> Grant:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -126,6 +128,12 @@ class Accounts:
         usual_s = self._usual.refresh_life_s - self._usual.access_life_s
         untouched = given is not None and abs(given.refresh_ends_at - given.access_ends_at - usual_s) < 1
         return given if untouched else self._stage.people.holder(token)
+
+    async def _page(self, request: web.Request) -> web.Response:
+        post = self._stage.people.post(request.match_info["id"])
+        if post is None or post.account != request.match_info["account"]:
+            return pages.html(pages.notice("Not found", "There is no such post."), status=404)
+        return pages.html(pages.notice(f"@{post.account} at a Mastodon of the sandbox", post.text, post.state))
 
     async def _instance(self, request: web.Request) -> web.Response:
         body = {"domain": request.host, "title": "Sandbox", "version": "4.5.0", "configuration": CONFIGURATION}

@@ -31,11 +31,17 @@ _NAMES: Final = {
     404: "XRPCNotSupported",
     429: "RateLimitExceeded",
 }
+_WORDS: Final = {
+    "AuthenticationRequired": "Invalid identifier or password",
+    "AuthMissing": "Authentication Required",
+    "ExpiredToken": "Token has expired",
+    "RateLimitExceeded": "Rate Limit Exceeded",
+}
 
 
 def refusal(status: int, reason: str = "") -> web.Response:
     name = reason or _NAMES.get(status, "InternalServerError")
-    return web.json_response({"error": name, "message": f"{name} in the sandbox"}, status=status)
+    return web.json_response({"error": name, "message": _WORDS.get(name, name)}, status=status)
 
 
 class Bluesky:
