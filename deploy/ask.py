@@ -12,6 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from actors import platforms
+from actors.publisher.caption import length
+from actors.publisher.draft import make_draft
+from actors.publisher.preflight import preflight
 from actors.runtime.clock import Clock
 from actors.runtime.http import open_http
 from actors.runtime.objects import content_key
@@ -20,12 +23,22 @@ from actors.runtime.work import Services
 from contracts.errors import EttamettaError, Reject
 from contracts.events import Destination, Event, ImportRequested, PostRequested
 from contracts.ids import AccountId, ObjectKey, item_id
+from contracts.media import Probe
 from contracts.platform import Privacy
 from contracts.rights import LICENCES, RightsRecord, Use, attribution_text
 from deploy.supervisor import read_state
 from deploy.system import outside, send
 
-__all__ = ["import_media", "post_video", "render_status", "store_file", "system_status"]
+__all__ = [
+    "account_of",
+    "import_media",
+    "post_video",
+    "refuse_unless_publishes",
+    "render_status",
+    "sha256_of",
+    "store_file",
+    "system_status",
+]
 
 SUBTITLES: Final = (".srt", ".vtt")
 DEADLINE_S: Final = 10.0
@@ -42,6 +55,7 @@ async def import_media(
     script: Path | None = None,
     narrate: bool = False,
     subtitles: Path | None = None,
+    style: str | None = None,
     to: str | None = None,
     page: str | None = None,
     until: datetime | None = None,
@@ -52,7 +66,7 @@ async def import_media(
     """Store a file (an address is left to the editor) and ask for its import.
 
     Args: page: of the work, for the credit; until, only_for, only_on: limits of a permission, empty: none; replaces:
-    why these rights may be weaker than those that the same file came in with before.
+    why these rights may be weaker than those that the same file came in with before; style: a name of `STYLES`.
     Raises: Reject.
     """
     rights = _credited(rights)
@@ -97,6 +111,7 @@ async def import_media(
                 script=words,
                 narrate=narrate,
                 subtitles_key=subtitles_key,
+                caption_style=style or "",
                 destination=destination,
             ),
         )
@@ -121,18 +136,19 @@ async def post_video(
     for_children: bool = False,
     thumbnail: Path | None = None,
     subtitles: Path | None = None,
+    probe: Probe | None = None,
 ) -> Event:
     """Store a finished video and ask for its post.
 
     Args: changes: what was done to the work, in words for its credit; empty: it is posted as it came; options: what
-    one platform alone knows, each as NAME=VALUE.
+    one platform alone knows, each as NAME=VALUE; probe: what decoding shows of it, None: its form is judged later.
     Raises: Reject.
     """
     rights = msgspec.structs.replace(_credited(rights), changes=changes)
-    _refuse_unless_publishes(platform)
+    refuse_unless_publishes(platform)
     destination = Destination(
         platform=platform,
-        account_id=None if account is None else _account_of(platform, account),
+        account_id=None if account is None else account_of(platform, account),
         privacy=privacy or settings.privacy,
         publish_at=publish_at,
         at_slot=at_slot,
@@ -141,27 +157,42 @@ async def post_video(
         for_children=for_children,
         options=dict(_option(one) for one in options),
     )
+    sha256 = await sha256_of(video)
+    named = msgspec.structs.replace(rights, title=rights.title or title or video.stem)
+    credit = attribution_text(named)
+    asked = PostRequested(
+        item_id=item_id("post", sha256),
+        key=content_key("posts", sha256, video.suffix.lower()),
+        rights=named,
+        destination=destination,
+        title=title or video.stem,
+        description="\n\n".join(part for part in (description, credit) if part),
+    )
+    _refuse_unfit(asked, probe, size_bytes=video.stat().st_size)
     async with outside(settings) as (services, bus):
-        key = await store_file(services, "posts", video)
-        sha256 = Path(key).stem
-        named = msgspec.structs.replace(rights, title=rights.title or title or video.stem)
-        credit = attribution_text(named)
-        return await send(
-            bus,
-            PostRequested(
-                item_id=item_id("post", sha256),
-                key=key,
-                rights=named,
-                destination=destination,
-                title=title or video.stem,
-                description="\n\n".join(part for part in (description, credit) if part),
-                thumbnail_key=await store_file(services, "posts", thumbnail) if thumbnail else None,
-                subtitles_key=await store_file(services, "posts", subtitles) if subtitles else None,
-            ),
+        dressed = msgspec.structs.replace(
+            asked,
+            key=await store_file(services, "posts", video, sha256=sha256),
+            thumbnail_key=await store_file(services, "posts", thumbnail) if thumbnail else None,
+            subtitles_key=await store_file(services, "posts", subtitles) if subtitles else None,
         )
+        return await send(bus, dressed)
 
 
-def _account_of(platform: str, account: str) -> AccountId:
+def _refuse_unfit(asked: PostRequested, probe: Probe | None, *, size_bytes: int) -> None:
+    """Raises: Reject with everything that the platform would not take of a file that was not rendered here."""
+    platform = platforms.module(asked.destination.platform)
+    limits = platform.LIMITS
+    draft = make_draft(asked, limits=limits, now=datetime.now(UTC))
+    credit = length(attribution_text(asked.rights), limits.unit, link_weight=limits.link_weight)
+    fits = limits.caption is None or credit <= limits.caption
+    found = preflight(draft, probe, limits, size_bytes=size_bytes, caps=platform.CAPS, fits=fits)
+    if found:
+        told = "; ".join(one.what for one in found)
+        raise Reject(f"{platform.NAME}: {told}", mend="; ".join(dict.fromkeys(one.mend for one in found)))
+
+
+def account_of(platform: str, account: str) -> AccountId:
     """Return an account's id; `platform:` may be left out. Raises: Reject if it is another platform's."""
     named, colon, _ = account.partition(":")
     if colon and named in platforms.names() and named != platform:
@@ -207,14 +238,19 @@ def _words(script: Path) -> str:
         raise Reject(f"{script} is not text in UTF-8", mend="save it as UTF-8") from error
 
 
-async def store_file(services: Services, prefix: str, file: Path) -> ObjectKey:
-    """Store a file under the hash of its content and return its key."""
+async def sha256_of(file: Path) -> str:
+    """Return the hash of a file's content."""
 
     def digest() -> str:
         with file.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
 
-    key = content_key(prefix, await asyncio.to_thread(digest), file.suffix.lower())
+    return await asyncio.to_thread(digest)
+
+
+async def store_file(services: Services, prefix: str, file: Path, *, sha256: str | None = None) -> ObjectKey:
+    """Store a file under the hash of its content and return its key. sha256: where it is known already."""
+    key = content_key(prefix, sha256 or await sha256_of(file), file.suffix.lower())
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     await services.objects.put_file(key, file, content_type=kind)
     return key
@@ -223,11 +259,12 @@ async def store_file(services: Services, prefix: str, file: Path) -> ObjectKey:
 def _destination(settings: Settings, to: str | None) -> Destination | None:
     platform = to or settings.destination
     if platform:
-        _refuse_unless_publishes(platform)
+        refuse_unless_publishes(platform)
     return Destination(platform=platform, privacy=settings.privacy) if platform else None
 
 
-def _refuse_unless_publishes(platform: str) -> None:
+def refuse_unless_publishes(platform: str) -> None:
+    """Raises: Reject if the platform is not known, or takes no posts."""
     known = [name for name in platforms.names() if platforms.module(name).CAPS.publish]
     if platform not in known:
         raise Reject(f"'{platform}' cannot be posted to", mend=f"known: {', '.join(known)}")

@@ -3,45 +3,99 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
-import msgspec
+from msgspec import Struct
 
 from actors.runtime.settings import Settings, SettingsInvalid, load_settings
-from contracts.errors import EttamettaError, Reject
+from contracts.errors import EttamettaError
 from contracts.flow import ACTORS
-from contracts.rights import LICENCES, USES, RightsRecord, parse_licence
-from deploy.command import complete, data_option, json_option, print_json, settings_in
+from deploy.command import complete, data_option, json_option, media_settings, print_json, settings_in
 from deploy.say import say
 
 __all__ = ["main"]
 
-T = TypeVar("T")
-
-PICTURES: Final = (".png", ".jpg", ".webp")
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
+class Elsewhere(Struct, frozen=True):
+    """A command in a module of its own, loaded when it is asked for. words: its line in the list of commands."""
+
+    module: str
+    command: str
+    words: str
+
+    def load(self) -> click.Command:
+        found: click.Command = getattr(importlib.import_module(self.module), self.command)
+        return found
+
+
 ELSEWHERE: Final = {
-    "accounts": ("deploy.accounts", "accounts"),
-    "experiments": ("deploy.experiments", "experiments"),
-    "growth": ("deploy.growth", "growth"),
-    "niches": ("deploy.niches", "niches"),
-    "observe": ("deploy.observe", "observe_file"),
-    "patterns": ("deploy.patterns", "patterns"),
-    "posts": ("deploy.posts", "posts"),
-    "revenue": ("deploy.revenue", "revenue"),
-    "scan": ("deploy.niches", "scan"),
-    "schedule": ("deploy.schedule", "schedule"),
-    "train": ("deploy.train", "train"),
+    "accounts": Elsewhere(
+        "deploy.accounts",
+        "accounts",
+        "Show connected accounts, pause, resume or disconnect one, change the key that encrypts their tokens.",
+    ),
+    "dead": Elsewhere(
+        "deploy.letters", "dead", "Events that ended without success: read them, try them again, or drop them."
+    ),
+    "effects": Elsewhere(
+        "deploy.alone",
+        "effects",
+        "List the effects, layouts, transitions, overlays and caption styles; or show them on one sheet.",
+    ),
+    "experiments": Elsewhere(
+        "deploy.experiments",
+        "experiments",
+        "Compare two variants: titles, descriptions or thumbnails in turns on one post, hooks or captions in pairs.",
+    ),
+    "growth": Elsewhere(
+        "deploy.growth",
+        "growth",
+        "Show posts and views of each week, and how accounts, niches and platforms grow from week to week.",
+    ),
+    "import": Elsewhere(
+        "deploy.asking", "import_", "Bring media in with its rights record; the editor takes it from there."
+    ),
+    "niches": Elsewhere(
+        "deploy.niches", "niches", "Niches that are scanned on a schedule, and proposals for more of them."
+    ),
+    "observe": Elsewhere(
+        "deploy.observe",
+        "observe_file",
+        "Store candidates and their observations from a file, lines as `rank` takes them.",
+    ),
+    "patterns": Elsewhere(
+        "deploy.patterns",
+        "patterns",
+        "Show how niches move, and which forms of title, hook, length, pacing and captions grew in them.",
+    ),
+    "plan": Elsewhere("deploy.alone", "plan", "Make a render plan for MEDIA, a video or a still picture."),
+    "post": Elsewhere("deploy.asking", "post", "Post a finished video file."),
+    "posts": Elsewhere(
+        "deploy.posts", "posts", "Posts: list them, look at one, settle one whose outcome nobody knows, give one up."
+    ),
+    "rank": Elsewhere(
+        "deploy.alone", "rank", "Rank candidates of a file, one JSON object a line, best first on stdout."
+    ),
+    "render": Elsewhere("deploy.alone", "render", "Render a plan."),
+    "revenue": Elsewhere("deploy.revenue", "revenue", "What posts earned and cost."),
+    "scan": Elsewhere(
+        "deploy.niches", "scan", "Look for candidates once, and tell what was asked, found, left out, and why."
+    ),
+    "schedule": Elsewhere(
+        "deploy.schedule", "schedule", "When accounts post: timetables, planned posts, what is late."
+    ),
+    "status": Elsewhere("deploy.asking", "status", "Show where every item is, and what it brought."),
+    "train": Elsewhere(
+        "deploy.train",
+        "train",
+        "Train a ranking model on what was observed, judge it on later days, and use it if it is better there.",
+    ),
 }
-"""Commands in modules of their own, which are loaded when they are asked for."""
 
 
 class _Group(click.Group):
@@ -51,11 +105,12 @@ class _Group(click.Group):
         return sorted([*super().list_commands(ctx), *ELSEWHERE])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in ELSEWHERE:
-            module, command = ELSEWHERE[name]
-            found: click.Command = getattr(importlib.import_module(module), command)
-            return found
-        return super().get_command(ctx, name)
+        return ELSEWHERE[name].load() if name in ELSEWHERE else super().get_command(ctx, name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading those that lie elsewhere."""
+        told = {name: click.Command(name, help=each.words) for name, each in ELSEWHERE.items()}
+        click.Group(commands={**self.commands, **told}).format_commands(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -74,13 +129,6 @@ def main() -> None:
     """Run media channels: find, rank, edit, render, publish and measure, each step an actor on one bus."""
 
 
-def _settings() -> Settings:
-    """Load the settings, and leave those that bound media in the environment, for the processes that read them."""
-    settings = load_settings()
-    os.environ.update(settings.media_environment)
-    return settings
-
-
 # Running ------------------------------------------------------------------------------------------
 
 
@@ -96,10 +144,11 @@ def demo(media: Path | None, once: bool, licence: str, as_json: bool, data_dir: 
     The sandbox archive lists MEDIA under the stated licence; nothing leaves this machine.
     """
     from deploy.demo import run_demo
+    from deploy.stated import stated_licence
 
     settings = load_settings()
     folder = (data_dir or settings.data_dir / "demo").expanduser().absolute()
-    sys.exit(complete(run_demo(media, folder=folder, licence=_licence(licence), once=once, as_json=as_json)))
+    sys.exit(complete(run_demo(media, folder=folder, licence=stated_licence(licence), once=once, as_json=as_json)))
 
 
 @main.command()
@@ -122,7 +171,7 @@ def run(actor: str) -> None:
     from actors.runtime.app import run_actor
 
     app = importlib.import_module(f"actors.{actor}.app").APP
-    complete(run_actor(app, _settings()))
+    complete(run_actor(app, media_settings()))
 
 
 @main.command()
@@ -164,8 +213,9 @@ def sandbox(folder: Path | None, port: int) -> None:
 
 
 @main.command()
+@click.option("--all", "every", is_flag=True, help="Name each credential that is not set, and where it is had.")
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(every: bool, as_json: bool) -> None:
     """Check every setting, credential, font, codec, GPU and service; exit 1 only on what stops work."""
     from deploy.doctor import diagnose, exit_code, render
 
@@ -178,7 +228,7 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json(checks)
     else:
-        say(render(checks))
+        say(render(checks, every=every))
     sys.exit(exit_code(checks))
 
 
@@ -189,286 +239,16 @@ def doctor(as_json: bool) -> None:
 @click.option("--currency", metavar="CODE", help="Currency of its revenue where a row names none.")
 def migrate(from_legacy: str | None, currency: str | None) -> None:
     """Bring the database to the newest schema, and the stream and its consumers to the newest flow."""
+    from deploy.legacy import check_legacy, run_legacy
     from deploy.up import run_migrate
 
+    if from_legacy is None and currency is not None:
+        raise click.UsageError("--currency is of a predecessor's revenue: name its database with --from-legacy")
+    if from_legacy is not None:
+        complete(check_legacy(from_legacy, currency=currency))
     settings = load_settings()
     for line in complete(run_migrate(settings)):
         say(line)
     if from_legacy is not None:
-        from deploy.legacy import run_legacy
-
         for line in complete(run_legacy(settings, from_legacy, currency=currency)):
             say(line)
-
-
-# Asking -------------------------------------------------------------------------------------------
-
-
-@main.command("import")
-@click.argument("source", metavar="FILE-or-URL")
-@click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
-@click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words (`owned`, `permission`).")
-@click.option("--author", help="Who made it, for the credit line.")
-@click.option("--title", default="", help="Title [from the source's own words].")
-@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file of the words.")
-@click.option("--narrate", is_flag=True, help="Speak the script with a synthetic voice.")
-@click.option(
-    "--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt [beside the file]."
-)
-@click.option("--to", metavar="PLATFORM", help="Post it there [DESTINATION; unset: it is rendered and kept].")
-@click.option("--page", metavar="URL", help="Page of the work, for the credit line.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M%z"]), help="When a permission ends.")
-@click.option("--only-for", multiple=True, type=click.Choice(USES), help="Use that a permission is limited to.")
-@click.option("--only-on", multiple=True, metavar="PLATFORM", help="Platform that a permission is limited to.")
-@click.option("--replaces", default="", metavar="TEXT", help="Why it may weaken the rights on record for this file.")
-@data_option
-def import_(source: str, data_dir: Path | None, **options: Any) -> None:
-    """Bring media in with its rights record; the editor takes it from there."""
-    from deploy.ask import import_media
-
-    settings = settings_in(data_dir)
-    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    until = options.pop("until")
-    until = until.replace(tzinfo=until.tzinfo or UTC) if until else None
-    sent = complete(import_media(settings, source, rights=rights, until=until, **options))
-    say(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
-
-
-@main.command()
-@click.argument("video", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--to", "platform", required=True, help="Platform to post to.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="When it shall be seen.")
-@click.option("--licence", default="owned", show_default=True, help="Licence of the video.")
-@click.option("--attest", default="", metavar="TEXT", help="Why you may post it, in your words.")
-@click.option("--author", help="Who made it, for the credit line.")
-@click.option("--title", default="", help="Title [the file's name].")
-@click.option("--description", default="", help="Description.")
-@click.option("--privacy", type=click.Choice(["private", "unlisted", "public"]), help="Who may see it [PRIVACY].")
-@click.option("--changes", multiple=True, metavar="TEXT", help="What was done to another's work, for its credit.")
-@click.option("--account", metavar="ID", help="Account to post to [the one that is connected].")
-@click.option("--slot", "at_slot", is_flag=True, help="At the next free slot of the account's timetable.")
-@click.option("--thumbnail", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its thumbnail.")
-@click.option("--subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its .srt or .vtt.")
-@click.option("--paid", is_flag=True, help="A third party paid for it: it is shown as a paid partnership.")
-@click.option("--own-brand", is_flag=True, help="It promotes your own business.")
-@click.option("--for-children", is_flag=True, help="It is made for children.")
-@click.option("--option", "options", multiple=True, metavar="K=V", help="What one platform alone knows, as board_id=1.")
-@data_option
-def post(video: Path, data_dir: Path | None, **options: Any) -> None:
-    """Post a finished video file."""
-    from deploy.ask import post_video
-
-    settings = settings_in(data_dir)
-    at = options.pop("at")
-    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    publish_at = at.astimezone(UTC) if at else None
-    sent = complete(post_video(settings, video, rights=rights, publish_at=publish_at, **options))
-    say(f"post requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
-
-
-@main.command()
-@json_option
-@data_option
-def status(as_json: bool, data_dir: Path | None) -> None:
-    """Show where every item is, and what it brought."""
-    from deploy.ask import render_status, system_status
-
-    found = complete(system_status(settings_in(data_dir)))
-    if as_json:
-        print_json(found)
-    else:
-        say(render_status(found))
-
-
-# Dead letters -------------------------------------------------------------------------------------
-
-
-@main.group()
-def dead() -> None:
-    """Events that ended without success: read them, try them again, or drop them."""
-
-
-def _dead(data_dir: Path | None, work: Callable[[Any], Awaitable[T]]) -> T:
-    from deploy.dead import opened
-
-    async def go() -> T:
-        async with opened(settings_in(data_dir)) as letters:
-            return await work(letters)
-
-    return complete(go())
-
-
-@dead.command("list")
-@click.option("--all", "every", is_flag=True, help="Also those already retried or dropped.")
-@json_option
-@data_option
-def dead_list(every: bool, as_json: bool, data_dir: Path | None) -> None:
-    """List dead letters, newest first."""
-    letters = _dead(data_dir, lambda found: found.listed(every=every))
-    if as_json:
-        print_json(letters)
-        return
-    for letter in letters:
-        when = f"{letter.created_at:%Y-%m-%d %H:%M}"
-        say(f"{letter.id:>5}  {when}  {letter.kind:<8}  {letter.state:<7}  {letter.consumer}")
-        say(f"       {letter.error}")
-    if not letters:
-        say("no dead letters")
-
-
-@dead.command("show")
-@click.argument("number", type=int)
-@data_option
-def dead_show(number: int, data_dir: Path | None) -> None:
-    """Show one dead letter whole: event, error, trace."""
-    print_json(_dead(data_dir, lambda found: found.shown(number)))
-
-
-@dead.command("retry")
-@click.argument("number", type=int)
-@data_option
-def dead_retry(number: int, data_dir: Path | None) -> None:
-    """Give the event to its consumer again."""
-    say(_dead(data_dir, lambda found: found.retried(number)))
-
-
-@dead.command("drop")
-@click.argument("number", type=int)
-@data_option
-def dead_drop(number: int, data_dir: Path | None) -> None:
-    """Close a dead letter for good; it stays readable."""
-    say(_dead(data_dir, lambda found: found.dropped(number)))
-
-
-# Without services ---------------------------------------------------------------------------------
-
-
-@main.command()
-@click.argument("media", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--preset", default="short", show_default=True, help="short, story, square, wide or plain.")
-@click.option(
-    "--effects", metavar="LIST", help="Instead of the preset's, as in `mirror,zoom:end_scale=1.2`; or `none`."
-)
-@click.option("--style", metavar="NAME", help="How captions look; `ettametta effects` names the styles.")
-@click.option("--seconds", type=click.FloatRange(0.1, 43_200), help="How long a still picture is shown [5].")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Where the plan goes [stdout].")
-@click.option("--licence", required=True, help="Licence, as an SPDX id, a CC address, `owned` or `permission`.")
-@click.option("--attest", default="", metavar="TEXT", help="Why you may use it, in your words.")
-@click.option("--author", help="Who made it, for the credit line.")
-@click.option("--script", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Text file of the words.")
-@click.option("--narrate", is_flag=True, help="Speak the script with a synthetic voice.")
-@click.option(
-    "--captions", "subtitles", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=".srt or .vtt."
-)
-def plan(media: Path, out: Path | None, **options: Any) -> None:
-    """Make a render plan for MEDIA, a video or a still picture. Needs no services."""
-    from deploy.offline import make_plan
-
-    rights = _rights(options.pop("licence"), attest=options.pop("attest"), author=options.pop("author"))
-    made = complete(make_plan(media, rights=rights, out=out, settings=_settings(), **options))
-    if out is None:
-        print_json(made)
-    else:
-        say(f"plan: {out}", err=True)
-
-
-@main.command("render")
-@click.argument("plan_file", metavar="PLAN.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The video to make.")
-@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
-@click.option("--chunks", type=click.IntRange(1, 64), help="Chunks rendered at a time [one for each core].")
-@json_option
-def render_(plan_file: Path, out: Path, device: str, chunks: int | None, as_json: bool) -> None:
-    """Render a plan. Needs no services. The file is the same, however many chunks are rendered at a time."""
-    from deploy.offline import render_plan
-
-    work = render_plan(plan_file, out, device=device, workers=chunks, settings=_settings(), at=datetime.now(UTC))
-    rendered = complete(work)
-    if as_json:
-        print_json(rendered)
-        return
-    for note in rendered.notes:
-        say(f"note: {note}", err=True)
-    say(str(out))
-
-
-@main.command()
-@click.option("--sheet", type=click.Path(path_type=Path), metavar="OUT.png", help="Draw all of them into one picture.")
-def effects(sheet: Path | None) -> None:
-    """List the effects, layouts, transitions, overlays and caption styles; or show them on one sheet."""
-    from deploy.effects_sheet import names
-    from deploy.effects_sheet import sheet as draw
-
-    if sheet is not None:
-        from deploy.offline import refuse_unwritable
-
-        refuse_unwritable(sheet)
-        if sheet.suffix.lower() not in PICTURES:
-            raise Reject(f"'{sheet.name}' is no name of a picture", mend=f"end it with {' or '.join(PICTURES)}")
-        draw(sheet)
-        say(str(sheet))
-        return
-    for kind, of in names().items():
-        say(f"{kind:<12}{', '.join(of)}")
-
-
-@main.command()
-@click.argument("candidates", metavar="FILE.jsonl", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--as-of", metavar="TIME", help="Look at nothing observed later [the newest observation]. ISO 8601, UTC.")
-@click.option("--niche", help="What the channel is about [not known: no work is more relevant than another].")
-@click.option(
-    "--objective",
-    type=click.Choice(["growth", "balanced", "views"]),
-    default="growth",
-    show_default=True,
-    help="What comes first: what multiplies fastest, what gets the most further views, or some of both.",
-)
-@click.option("--json", is_flag=True, expose_value=False, help="Changes nothing: it prints JSON lines anyway.")
-def rank(candidates: Path, as_of: str | None, niche: str | None, objective: Any) -> None:
-    """Rank candidates of a file, one JSON object a line, best first on stdout. Needs no services.
-
-    A line: {"id", "platform", "title", "description", "channel", "tags", "published_at", "duration_s", "licence",
-    "observations": [{"at", "views", "likes", "comments", "shares"}]}; missing = null. docs/ranking.md has the rest.
-    """
-    from deploy.offline import rank_file
-
-    ranking = rank_file(candidates, niche=niche, as_of=as_of, objective=objective, settings=load_settings())
-    for note in ranking.notes:
-        say(note, err=True)
-    told = bool(ranking.notes)
-    for line in ranking.lines:
-        sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
-        told = True
-    if not told:
-        say(f"{candidates} holds no candidates", err=True)
-
-
-def _licence(text: str) -> str:
-    found = parse_licence(text)
-    if found == "unknown":
-        raise Reject(
-            f"'{text}' is no licence that is known here",
-            mend=f"use a CC address or one of: {', '.join(sorted(LICENCES.keys() - {'unknown'}))}",
-        )
-    return found
-
-
-def _rights(licence: str, *, attest: str, author: str | None) -> RightsRecord:
-    found = _licence(licence)
-    if LICENCES[found].attested and not attest.strip():
-        raise Reject(
-            f"'{LICENCES[found].title}' needs your word for it", mend='add --attest "why you may use this media"'
-        )
-    now = datetime.now(UTC)
-    import getpass
-
-    person = getpass.getuser()
-    return RightsRecord(
-        licence=found,
-        author=author,
-        read_at=now,
-        proof=f"stated on the command line by {person}",
-        attested_by=person if attest.strip() else None,
-        attested_at=now if attest.strip() else None,
-        attestation=attest.strip(),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,7 +14,7 @@ import msgspec
 
 from actors.runtime.settings import Settings, load_settings
 
-__all__ = ["complete", "data_option", "json_option", "print_json", "settings_in"]
+__all__ = ["complete", "data_option", "json_option", "media_settings", "print_json", "settings_in"]
 
 T = TypeVar("T")
 
@@ -33,6 +34,13 @@ def settings_in(data_dir: Path | None) -> Settings:
     if media == str(settings.data_dir / "media"):
         media = str(chosen / "media")
     return msgspec.structs.replace(settings, data_dir=chosen, media_url=media)
+
+
+def media_settings(data_dir: Path | None = None) -> Settings:
+    """Load the settings, and leave those that bound media in the environment, for the processes that read them."""
+    settings = settings_in(data_dir)
+    os.environ.update(settings.media_environment)
+    return settings
 
 
 def complete(work: Coroutine[Any, Any, T]) -> T:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, TypeVar, get_args
 
 import click
@@ -21,16 +22,18 @@ from actors.tracker.revenue.attribution import attribute_named
 from actors.tracker.revenue.costs import import_prices, read_prices
 from actors.tracker.revenue.csv_import import Imported, Map, all_maps, find_map, import_file, save_map
 from actors.tracker.revenue.entries import Entry, Q, record
-from actors.tracker.revenue.money import money, parse_amount, shown
-from actors.tracker.revenue.profit import By, Line, Report, report
+from actors.tracker.revenue.money import Money, currency_code, exponent_of, money, parse_amount
+from actors.tracker.revenue.profit import By, Report, report
 from actors.tracker.revenue.rates import import_rates
 from contracts.errors import Reject
 from contracts.ids import ItemId
 from deploy.command import complete, data_option, json_option, print_json, settings_in
+from deploy.profit_words import render
 from deploy.say import say
 from deploy.system import own_database
+from deploy.times import read_day
 
-__all__ = ["render", "revenue"]
+__all__ = ["revenue"]
 
 SENDER: Final = "tracker"
 """Who tells of entries that a person brings in: the actor that tells of all others."""
@@ -40,7 +43,6 @@ SHOWN: Final = 50
 T = TypeVar("T")
 
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-_day = click.DateTime(["%Y-%m-%d"])
 
 
 class Books:
@@ -83,7 +85,8 @@ def import_csv(*, file: Path, name: str, as_json: bool, data_dir: Path | None) -
     """Take the rows of a network's CSV file. The same file again changes nothing; a changed row is a correction."""
 
     async def work(books: Books) -> Imported:
-        return await import_file(books.db, books.ledger, file, await find_map(books.db, name), name=name, now=books.now)
+        found = await _saved(books, name)
+        return await import_file(books.db, books.ledger, file, found, name=name, now=books.now)
 
     done = _with_books(data_dir, work)
     if as_json:
@@ -130,7 +133,7 @@ def map_(name: str | None, *, as_json: bool, data_dir: Path | None, **options: A
     async def work(books: Books) -> list[tuple[str, Map]]:
         if name and given is not None:
             await save_map(books.db, name, given, now=books.now)
-        return [(name, await find_map(books.db, name))] if name else await all_maps(books.db)
+        return [(name, await _saved(books, name))] if name else await all_maps(books.db)
 
     found = _with_books(data_dir, work)
     if as_json:
@@ -140,7 +143,21 @@ def map_(name: str | None, *, as_json: bool, data_dir: Path | None, **options: A
         said = ", ".join(f"{key} {value}" for key, value in msgspec.structs.asdict(saved).items() if value)
         say(f"{one}: {said}")
     if not found:
-        say("no map is saved. Save one: ettametta revenue map NAME --date COLUMN --amount COLUMN --currency EUR")
+        say(f"no map is saved. {_how('NAME')}")
+
+
+async def _saved(books: Books, name: str) -> Map:
+    try:
+        return await find_map(books.db, name)
+    except Reject as error:
+        raise Reject(error.reason, mend=_how(name)) from error
+
+
+def _how(name: str) -> str:
+    return (
+        "Save it, with the columns as the file's header names them: ettametta revenue map "
+        f'{quote(name)} --date "Date" --amount "Earnings" --currency EUR --id "Order ID" --post "Sub ID"'
+    )
 
 
 def _map_of(options: dict[str, Any]) -> Map:
@@ -170,17 +187,17 @@ def _map_of(options: dict[str, Any]) -> Map:
 @revenue.command("add", context_settings={"ignore_unknown_options": True})
 @click.argument("amount")
 @click.argument("currency")
-@click.option("--on", "day", type=_day, required=True, help="The day that it was earned, as 2026-11-23.")
+@click.option("--on", "day", metavar="DAY", required=True, help="The day that it was earned, as 2026-11-23.")
 @click.option("--note", required=True, help="What it was for, and how you know.")
 @click.option("--post", metavar="ID", help="The post it was earned with: its id, its id there, or its address.")
 @click.option("--item", metavar="ID", help="The item it was earned with.")
 @click.option("--platform", metavar="P", help="The platform that paid.")
 @data_option
-def add(amount: str, currency: str, *, day: datetime, note: str, data_dir: Path | None, **of: str | None) -> None:
+def add(amount: str, currency: str, *, day: str, note: str, data_dir: Path | None, **of: str | None) -> None:
     """Record an amount by hand, with a note. A minus takes back. The same words again are the same entry."""
-    found = money(parse_amount(amount, currency=currency), currency)
-    if day.date() > datetime.now(UTC).date():
-        raise Reject(f"{day:%Y-%m-%d} is a day to come", mend="Record what was earned once it is")
+    found, on = _typed(amount, currency), read_day(day)
+    if on > datetime.now(UTC).date():
+        raise Reject(f"{on} is a day to come", mend="Record what was earned once it is")
     if not note.strip():
         raise Reject("an entry by hand needs a note", mend="Say what it was for, and how you know")
 
@@ -193,9 +210,9 @@ def add(amount: str, currency: str, *, day: datetime, note: str, data_dir: Path 
             raise Reject(f"no item is known as '{of['item']}'", mend="`ettametta status` lists them")
         entry = Entry(
             source="manual",
-            key="\x1f".join((str(found), f"{day:%Y-%m-%d}", item or "", post.post_id if post else "", note.strip())),
+            key="\x1f".join((str(found), f"{on}", item or "", post.post_id if post else "", note.strip())),
             amount=found,
-            earned_on=day.date(),
+            earned_on=on,
             item_id=item,
             post_id=post.post_id if post else None,
             platform=of["platform"] or (post.platform if post else None),
@@ -209,6 +226,17 @@ def add(amount: str, currency: str, *, day: datetime, note: str, data_dir: Path 
         return f"{found} with this note is recorded already, as {entry.id}; give another note if it is another one"
 
     say(_with_books(data_dir, work))
+
+
+def _typed(amount: str, currency: str) -> Money:
+    """Return the amount that a person typed. Raises: Reject, saying how it is written."""
+    code, digits = currency_code(currency), exponent_of(currency)
+    try:
+        return money(parse_amount(amount, currency=code), code)
+    except Reject as error:
+        part = f"at most {digits} decimals after a point" if digits else "no decimals"
+        mend = f"Write it in digits with {part}, as in: ettametta revenue add {1234.5:.{digits}f} {code}"
+        raise Reject(error.reason, mend=mend) from error
 
 
 # Facts that are imported --------------------------------------------------------------------------
@@ -346,35 +374,3 @@ def show(*, item: str | None, by: By, currency: str | None, as_json: bool, data_
     for turn in turns:
         said = turn["because"] or f"read {turn['read_at']:%Y-%m-%d %H:%M} UTC"
         say(f"source {turn['source']} {turn['account']}: {said}; asked again {turn['next_at']:%Y-%m-%d %H:%M} UTC")
-
-
-def render(made: Report) -> str:
-    """Say in lines what was earned and spent."""
-    lines = []
-    for one in (*made.lines, made.total):
-        lines.append(f"{one.key}{f'  {one.title}' if one.title else ''}")
-        lines += [f"    {text}" for text in _told(one, made.currency)]
-    if not made.lines:
-        lines = ["nothing was earned, spent or posted yet"]
-    if made.rates is not None:
-        first, last = made.rates
-        of = f"of {first}" if first == last else f"from {first} to {last}"
-        lines.append(f"converted with the imported exchange rates {of}")
-    return "\n".join(lines)
-
-
-def _told(one: Line, currency: str) -> list[str]:
-    def said(name: str, minor: int | None) -> str:
-        return shown(minor, currency) if minor is not None else f"not available, because {one.absent[name]}"
-
-    told = [f"earned      {said('earned', one.earned_minor)}{' (estimated)' if one.estimated else ''}"]
-    told.append(f"spent       {said('spent', one.spent_minor)}")
-    told += [
-        f"  {kind}: {shown(minor, currency) if minor is not None else 'not available'}"
-        for kind, minor in one.spent.items()
-    ]
-    told.append(f"profit      {said('profit', one.profit_minor)}")
-    views = f"{one.views:,}" if one.views is not None else f"not available, because {one.absent['views']}"
-    told.append(f"views       {views}")
-    told.append(f"per 1,000   {said('per_thousand', one.per_thousand_minor)}")
-    return told

@@ -19,6 +19,7 @@ from contracts.ids import AccountId
 from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import own_database
+from deploy.times import IN_WALL_TIME, read_time
 
 __all__ = ["schedule"]
 
@@ -97,7 +98,7 @@ def schedule_show(account: str | None, *, as_json: bool, data_dir: Path | None) 
     for each in found:
         say(render_account(each))
     if not found:
-        say("no account is connected. Connect one: ettametta accounts connect")
+        say(f"no account is connected; connect one at {settings_in(data_dir).public_url}")
 
 
 @schedule.command("list")
@@ -125,7 +126,8 @@ def schedule_move(post: str, data_dir: Path | None, *, at: str | None, slot: boo
     """Give POST another time. It must not have begun."""
     if at is None and not slot:
         raise Reject("no new time was named", mend="Add --at TIME or --slot")
-    say(_with_agenda(data_dir, lambda agenda: agenda.move(post, at=_reading(at), by_slot=slot)))
+    moment = None if at is None else read_time(at, mend=IN_WALL_TIME)
+    say(_with_agenda(data_dir, lambda agenda: agenda.move(post, at=moment, by_slot=slot)))
 
 
 @schedule.command("queue")
@@ -275,18 +277,6 @@ def _span_s(told: str) -> int:
     if found is None or (not found[2] and int(found[1])):
         raise Reject(f"'{told}' is no span of time", mend="Write it as 90m, 2h or 1d; 0: none")
     return int(found[1]) * _UNITS_S[found[2] or ""]
-
-
-def _reading(told: str | None) -> datetime | None:
-    """Read a time; naive: the account's wall time. Raises: Reject."""
-    if told is None:
-        return None
-    try:
-        return datetime.fromisoformat(told.strip())
-    except ValueError as error:
-        raise Reject(
-            f"'{told}' is no time", mend="Write it as 2026-12-01T18:00, in the account's wall time, or with +01:00 or Z"
-        ) from error
 
 
 def _with_agenda(data_dir: Path | None, work: Callable[[Agenda], Coroutine[Any, Any, T]]) -> T:

@@ -11,6 +11,7 @@ import msgspec
 from actors.ranker.chores import can_learn
 from actors.ranker.model import Report, retire
 from actors.ranker.train import retrain
+from actors.runtime.extras import install
 from actors.runtime.settings import Settings
 from contracts.errors import Reject
 from deploy.command import complete, data_option, json_option, settings_in
@@ -28,7 +29,7 @@ def train(*, retiring: bool, as_json: bool, data_dir: Path | None) -> None:
     """Train a ranking model on what was observed, judge it on later days, and use it if it is better there."""
     settings = settings_in(data_dir)
     if not retiring and not can_learn():
-        raise Reject("what training needs is not installed", mend="install it: pip install 'ettametta[learn]'")
+        raise Reject("what training needs is not installed", mend=f"install it: {install('learn')}")
     report = complete(trained(settings, retiring=retiring))
     if report is None:
         say("the forecast alone ranks")

@@ -23,6 +23,7 @@ from actors.ranker.model import Judgement, Model, Q, Report, promote, store, ver
 from actors.ranker.signals import MOST_LEARNED, Column, parts_of
 from actors.ranker.yardstick import interval, ndcg, precision, spearman
 from actors.runtime.db import Connection, Record
+from actors.runtime.extras import install
 from contracts.errors import Reject
 
 __all__ = ["Trained", "fitted", "forecasts", "read_history", "retrain", "train"]
@@ -152,7 +153,7 @@ def fitted(examples: Examples) -> bytes:
     except ImportError as error:
         raise Reject(
             "a model cannot be trained here: lightgbm or onnxmltools is not installed",
-            mend='pip install "ettametta[learn]"; ranking works without',
+            mend=f"{install('learn')}; ranking works without",
         ) from error
     inputs, rest, weights = _lessons(examples)
     booster = lightgbm.train(PARAMETERS, lightgbm.Dataset(inputs, rest, weight=weights), TREES)

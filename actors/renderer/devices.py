@@ -20,6 +20,7 @@ from av.codec.codec import UnknownCodecError
 from av.codec.hwaccel import hwdevices_available
 from msgspec import Meta, Struct
 
+from actors.runtime.extras import install
 from actors.runtime.isolate import ChildFailed, run_isolated
 from contracts.errors import Reject, Retry
 
@@ -225,7 +226,7 @@ def impossible(trial: Trial) -> str | None:
     if family == "videotoolbox" and sys.platform != "darwin":
         return "VideoToolbox is part of macOS"
     if trial.kind == "transform" and find_spec("cupy") is None:
-        return "the extra `gpu` is not installed: pip install 'ettametta[gpu]'"
+        return f"the extra `gpu` is not installed: {install('gpu')}"
     return None
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-__all__ = ["Check", "State", "missing", "ok", "wrong"]
+__all__ = ["Check", "Group", "State", "missing", "ok", "wrong"]
 
 State = Literal["ok", "missing", "wrong"]
+Group = Literal["accounts", "watching", "closed"]
 
 
 class Check(Struct, frozen=True, kw_only=True):
@@ -18,6 +19,9 @@ class Check(Struct, frozen=True, kw_only=True):
     state: Annotated[State, Meta(description="`missing` is not there, `wrong` is there and does not work.")]
     detail: Annotated[str, Meta(description="What was found, and what is not possible because of it.")]
     mend: Annotated[str, Meta(description="What to do about it; empty: nothing needs to be done.")] = ""
+    group: Annotated[
+        Group | None, Meta(description="With which others it is told in one line: nobody asked for it. null: alone.")
+    ] = None
     stops_work: Annotated[bool, Meta(description="Whether ettametta cannot work before it is mended.")] = False
 
 
@@ -25,8 +29,8 @@ def ok(name: str, detail: str) -> Check:
     return Check(name=name, state="ok", detail=detail)
 
 
-def missing(name: str, detail: str, mend: str = "", *, stops_work: bool = False) -> Check:
-    return Check(name=name, state="missing", detail=detail, mend=mend, stops_work=stops_work)
+def missing(name: str, detail: str, mend: str = "", *, stops_work: bool = False, group: Group | None = None) -> Check:
+    return Check(name=name, state="missing", detail=detail, mend=mend, stops_work=stops_work, group=group)
 
 
 def wrong(name: str, detail: str, mend: str, *, stops_work: bool = False) -> Check:

@@ -48,7 +48,7 @@ def check_credentials(settings: Settings) -> tuple[Check, ...]:
         if any(getattr(settings, field) for field in fields):
             found.append(ok(service, "credential is set; nothing in this version uses it"))
         else:
-            found.append(missing(service, "no credential; nothing in this version needs it"))
+            found.append(ok(service, "no credential is set, and nothing in this version needs one"))
     return tuple(found)
 
 
@@ -57,14 +57,17 @@ def _platform_credentials(settings: Settings, name: str, client: OAuthClient) ->
     if client.register_path is not None:
         return ok(name, f"nothing to set: the server of each account is asked, with the redirect URI {uri}")
     fields = (client.client_id_setting, client.client_secret_setting)
-    if all(settings.option(field) for field in fields):
+    lacking = [field.upper() for field in fields if not settings.option(field)]
+    if not lacking:
         return ok(name, f"OAuth client is set; its redirect URI must be {uri}")
-    names = " and ".join(field.upper() for field in fields)
+    stops_work = settings.destination == name
     return missing(
         name,
-        f"{names} are not set: no account can be connected, so nothing can be {_done_with(name)} there",
-        f"make an OAuth client with the redirect URI {uri}, and set both",
-        stops_work=settings.destination == name,
+        f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set: "
+        f"no account can be connected, so nothing can be {_done_with(name)} there",
+        f"make an OAuth client with the redirect URI {uri}, and set {' and '.join(field.upper() for field in fields)}",
+        stops_work=stops_work,
+        group=None if stops_work or len(lacking) < len(fields) else "accounts",
     )
 
 

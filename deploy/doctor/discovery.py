@@ -20,13 +20,14 @@ def check_discovery(settings: Settings) -> tuple[Check, ...]:
 def _discovery(name: str, settings: Settings) -> Check:
     row, label = row_of(name), f"watch {name}"
     if row.finds == "nothing":
-        return missing(label, row.cannot)
+        return missing(label, row.cannot, group="closed")
     lacking = platforms.lacking(name, settings)
     if lacking:
         names = " and ".join(need.setting.upper() for need in lacking)
         verb = "is" if len(lacking) == 1 else "are"
         mend = "; ".join(f"{need.setting.upper()}: {need.means}" for need in lacking)
-        return missing(label, f"{names} {verb} not set: it is not asked", mend)
+        begun = any(settings.option(need.setting) for need in platforms.needs_of(name))
+        return missing(label, f"{names} {verb} not set: it is not asked", mend, group=None if begun else "watching")
     limits = f"; {row.cannot}" if row.cannot else ""
     return ok(label, f"finds {row.finds}, asked {row.asked}: {row.sees} ({row.costs}){limits}")
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from actors.runtime.extras import install
 from deploy.doctor.check import Check, missing, ok, wrong
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ DEADLINE_S: Final = 60.0
 """The first trial on a machine compiles the kernels; where there is no GPU the answer is at once."""
 _TRIAL_S: Final = 25.0
 _CODECS: Final = ("h264", "hevc")
-_EXTRA: Final = "pip install 'ettametta[gpu]', if you want to use it"
 _DRIVER: Final = "install the NVIDIA driver that fits CUDA 12 and let this user use /dev/nvidia*"
 _CONTAINER: Final = "in a container, set NVIDIA_DRIVER_CAPABILITIES=compute,video,utility"
 
@@ -80,8 +80,12 @@ def _transform(here: str, found: Found) -> Check:
     if found.works:
         return ok("gpu", f"{here}; draws frames: {found.detail}")
     if "extra" in found.detail:
-        return missing("gpu", f"{here}; the extra `gpu` is not installed: rendering runs on the CPU", _EXTRA)
+        return missing("gpu", f"{here}; the extra `gpu` is not installed: rendering runs on the CPU", _extra())
     return wrong("gpu", f"{here}; CUDA does not work: {found.detail}; rendering runs on the CPU", _DRIVER)
+
+
+def _extra() -> str:
+    return f"{install('gpu')}, if you want to use it"
 
 
 def _decode(devices: Devices) -> Check:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from actors.runtime.extras import install
 from actors.runtime.settings import Settings
 from contracts.errors import EttamettaError, Reject
 from deploy.doctor.check import Check, missing, ok, wrong
@@ -47,11 +48,7 @@ NEEDED_BYTES: Final = 1 << 30
 ADVISED_BYTES: Final = 10 << 30
 YTDLP_OLD_DAYS: Final = 120
 REINSTALL: Final = "pip install --force-reinstall {}"
-CJK_MEND: Final = "pip install 'ettametta[fonts]' for Chinese, Japanese and Korean"
-FONT_MENDS: Final = {
-    **dict.fromkeys(("Chinese", "Japanese", "Korean"), CJK_MEND),
-    "emoji in colour": "install a colour emoji font",
-}
+CJK: Final = frozenset({"Chinese", "Japanese", "Korean"})
 
 
 def check_python() -> Check:
@@ -82,10 +79,16 @@ def check_fonts(settings: Settings) -> tuple[Check, ...]:
     lack = [name for name, font in found.items() if font is None]
     if not lack:
         return (ok("fonts", have),)
-    mends = dict.fromkeys(
-        FONT_MENDS.get(name, "install a font with the others, or set FONT_PATH to one") for name in lack
-    )
+    mends = dict.fromkeys(_font_mend(name) for name in lack)
     return (missing("fonts", f"{have}; missing: {', '.join(lack)}", "; ".join(mends)),)
+
+
+def _font_mend(script: str) -> str:
+    if script in CJK:
+        return f"{install('fonts')} for Chinese, Japanese and Korean"
+    if script == "emoji in colour":
+        return "install a colour emoji font"
+    return "install a font with the others, or set FONT_PATH to one"
 
 
 def check_codecs() -> Check:
@@ -159,7 +162,7 @@ def check_telemetry(settings: Settings, *, asked: bool | None = None) -> Check:
     if not wanted:
         return ok("telemetry", f"off; the extra is {'installed' if have else 'not installed'}")
     if not have:
-        mend = "pip install 'ettametta[telemetry]', or unset METRICS, METRICS_PORT and OTEL_EXPORTER_OTLP_ENDPOINT"
+        mend = f"{install('telemetry')}, or unset METRICS, METRICS_PORT and OTEL_EXPORTER_OTLP_ENDPOINT"
         return missing("telemetry", "asked for, and the extra is not installed", mend, stops_work=True)
     return ok("telemetry", "on")
 

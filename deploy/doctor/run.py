@@ -13,7 +13,7 @@ import msgspec
 from actors import platforms
 from actors.runtime.settings import SECRETS, Settings, SettingsInvalid
 from deploy.doctor import credentials, discovery, gpu, llm, machine, services
-from deploy.doctor.check import Check, wrong
+from deploy.doctor.check import Check, Group, missing, wrong
 
 __all__ = ["DEADLINE_S", "diagnose", "exit_code", "render"]
 
@@ -24,6 +24,19 @@ DEADLINES_S: Final = {"gpu": gpu.DEADLINE_S}
 
 LEAST_SECRET_CHARS: Final = 12
 """Values of settings that no platform declares are hidden from this length on; shorter ones are words."""
+
+GROUPS: Final[dict[Group, tuple[str, str]]] = {
+    "accounts": (
+        "no OAuth client is set for {}: no account can be connected there",
+        "set those that you want, see docs/accounts.md; `ettametta doctor --all` names each setting and redirect URI",
+    ),
+    "watching": (
+        "no key or token is set for {}: they are not asked for works",
+        "set those that you want, see docs/platforms.md; `ettametta doctor --all` says where each is had",
+    ),
+    "closed": ("{} have no public way to look for works", ""),
+}
+"""How findings that are merely not set are told in one line: what is lacking, by name, and what mends it."""
 
 T = TypeVar("T")
 Found = Check | tuple[Check, ...]
@@ -141,22 +154,45 @@ def _without(check: Check, hidden: Iterable[str]) -> Check:
     return msgspec.structs.replace(check, detail=" ".join(detail.split()), mend=mend)
 
 
-def render(checks: tuple[Check, ...]) -> str:
-    """Return the findings for people: a line each, the mend below it, and a last line that sums up."""
-    width = max((len(check.name) for check in checks), default=0)
+def render(checks: tuple[Check, ...], *, every: bool = False) -> str:
+    """Return the findings for people: a line each, the mend below it, and a last line that sums up.
+
+    Args: every: one by one also what nobody asked for, which is told in a line for each group otherwise.
+    """
+    shown = checks if every else _gathered(checks)
+    width = max((len(check.name) for check in shown), default=0)
     lines = []
-    for check in checks:
+    for check in shown:
         lines.append(
             f"{check.state:<8} {check.name:<{width}}  {check.detail}{' [stops work]' if check.stops_work else ''}"
         )
         if check.mend:
             lines.append(f"{'':<8} {'':<{width}}  -> {check.mend}")
     counts = ", ".join(
-        f"{sum(check.state == state for check in checks)} {state}" for state in ("ok", "missing", "wrong")
+        f"{sum(check.state == state for check in shown)} {state}" for state in ("ok", "missing", "wrong")
     )
     stops = [check.name for check in checks if check.stops_work]
     last = f"These stop work: {', '.join(stops)}." if stops else "Nothing stops work."
     return "\n".join([*lines, "", f"{counts}. {last}"])
+
+
+def _gathered(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """Return the findings with those of a group as one, where the first of them stands."""
+    members: dict[Group, list[Check]] = {}
+    for check in checks:
+        if check.group is not None:
+            members.setdefault(check.group, []).append(check)
+    return tuple(
+        check if check.group is None else _together(check.group, members[check.group])
+        for check in checks
+        if check.group is None or members[check.group][0] is check
+    )
+
+
+def _together(group: Group, found: list[Check]) -> Check:
+    detail, mend = GROUPS[group]
+    names = ", ".join(check.name.rpartition(" ")[2] for check in found)
+    return missing(group, detail.format(names), mend)
 
 
 def exit_code(checks: tuple[Check, ...]) -> int:

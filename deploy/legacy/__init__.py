@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from actors.runtime.settings import Settings
-from deploy.legacy.run import Tally, copy_legacy, render
+from actors.tracker.revenue.money import currency_code
+from deploy.legacy.run import Tally, columns_of, copy_legacy, render
+from deploy.legacy.source import opened
 from deploy.system import own_database
 
-__all__ = ["Tally", "copy_legacy", "render", "run_legacy"]
+__all__ = ["Tally", "check_legacy", "copy_legacy", "render", "run_legacy"]
+
+
+async def check_legacy(url: str, *, currency: str | None = None) -> None:
+    """Open a predecessor's database and look at its tables. Raises: Reject if it cannot be copied."""
+    if currency is not None:
+        currency_code(currency)
+    async with opened(url) as source:
+        await columns_of(source)
 
 
 async def run_legacy(settings: Settings, url: str, *, currency: str | None = None) -> list[str]:

@@ -18,7 +18,7 @@ from deploy.legacy.read import Left, mock_because, text
 from deploy.legacy.source import Block, Source, opened
 from deploy.legacy.tables import CORRELATION, TABLES, Context, Old, Q, Table
 
-__all__ = ["Tally", "copy_legacy", "render"]
+__all__ = ["Tally", "columns_of", "copy_legacy", "render"]
 
 SENDER: Final = "tracker"
 """Gives the events of entries of revenue; nothing else that is copied is told."""
@@ -50,13 +50,17 @@ async def copy_legacy(db: Database, url: str, *, currency: str | None = None) ->
     Raises: Reject if it cannot be read, or a table lacks a column that is needed, before anything is written.
     """
     async with opened(url) as source:
-        columns = {table.name: await source.columns(table.name) for table in TABLES}
-        _check(columns)
+        columns = await columns_of(source)
         copying = _Copying(db, source, currency)
         return tuple([await copying.copy(table, columns[table.name]) for table in TABLES])
 
 
-def _check(columns: dict[str, tuple[str, ...]]) -> None:
+async def columns_of(source: Source) -> dict[str, tuple[str, ...]]:
+    """Return the columns of each table, none where it is not there.
+
+    Raises: Reject if no table is there, or one lacks a column that is needed.
+    """
+    columns = {table.name: await source.columns(table.name) for table in TABLES}
     faults = [
         f"{table.name} has no {', '.join(missing)}"
         for table in TABLES
@@ -66,6 +70,7 @@ def _check(columns: dict[str, tuple[str, ...]]) -> None:
         raise Reject(f"the database has another schema: {'; '.join(faults)}", mend="docs/data-model.md describes it")
     if not any(columns.values()):
         raise Reject("none of the predecessor's tables is there", mend="Check that the address names its database")
+    return columns
 
 
 class _Copying:

@@ -183,7 +183,7 @@ async def test_a_lost_database_is_told_with_the_right_code(gateway: Gateway) -> 
 async def test_metrics_show_the_loop_or_how_to_get_them(gateway: Gateway, database: Database) -> None:
     """Dashboards need the numbers; someone without the extra needs to know which one."""
     without, text = await gateway.get("/metrics")
-    assert (without.status, text) == (404, telemetry.HOW_TO_GET + "\n")
+    assert (without.status, text) == (404, telemetry.how_to_get() + "\n")
     await add_item(database, "a", decision="found")
     telemetry.start("gateway", {}, metrics=True)
     try:

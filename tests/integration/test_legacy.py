@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 import pytest
+from click.testing import CliRunner
+from nats.aio.client import Client
 
 from actors.runtime.db import Database
 from contracts.errors import Reject
+from contracts.flow import STREAM
+from deploy.cli import main
 from deploy.legacy import Tally, copy_legacy, render
 from deploy.legacy.read import is_secret, record
 from deploy.legacy.source import BLOCK
+from deploy.supervisor import Stack
 from tests.stack import cloned, sibling
 
 PASSWORD: Final = "a-password-that-is-kept-nowhere"
@@ -303,6 +310,62 @@ async def test_what_cannot_be_read_is_said_plainly(database: Database, url: str)
     """A person would see a trace of a driver."""
     with pytest.raises(Reject):
         await copy_legacy(database, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("mysql://x/y", "sqlite:///FILE or postgresql://"),
+        ("sqlite:////nowhere/at/all.db", "there is no database /nowhere/at/all.db"),
+        ("sqlite:///text.db", "cannot be read as SQLite"),
+        ("sqlite:///empty.db", "none of the predecessor's tables"),
+        ("postgresql://127.0.0.1:1/none", "cannot be reached"),
+        ("sqlite:///old.db --currency EURO", "no ISO 4217 currency"),
+    ],
+)
+async def test_nothing_is_migrated_for_an_address_that_cannot_be_read(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str
+) -> None:
+    """A person's database has a new schema, and the command that they meant cannot be run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.db").write_bytes(b"no database at all" * 100)
+    (tmp_path / "empty.db").touch()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old, old:
+        old.executescript("create table users (id integer, username text); insert into users values (1, 'a')")
+    assert stack.database_url is not None
+    async with cloned(sibling(stack.database_url, "template1")) as empty:
+        env = {"DATABASE_URL": empty, "NATS_URL": "nats://127.0.0.1:1", "DATA_DIR": str(tmp_path)}
+        words = ["migrate", "--from-legacy", *url.split()]
+        done = await asyncio.to_thread(CliRunner(env=env).invoke, main, words)
+        assert done.exit_code == 2, done.output
+        assert done.output.startswith("error: ")
+        assert told in done.output
+        server = await asyncpg.connect(empty)
+        try:
+            assert await server.fetchval("select count(*) from pg_tables where schemaname = 'public'") == 0
+        finally:
+            await server.close()
+
+
+async def test_a_predecessor_is_copied_after_the_migration(
+    nats_admin: Client, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check before the migration would be all that the command does."""
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old, old:
+        old.executescript("create table monitored_niches (id integer, niche text, platform text, is_active integer)")
+        old.execute("insert into monitored_niches values (1, 'deep sea', 'youtube', 1)")
+    assert stack.database_url is not None
+    # The fixtures' stream lies in memory, which the one that is migrated does not.
+    await nats_admin.jetstream().delete_stream(STREAM.name)
+    async with cloned(sibling(stack.database_url, "template1")) as empty:
+        env = {"DATABASE_URL": empty, "NATS_URL": str(stack.admin_url), "DATA_DIR": str(tmp_path)}
+        words = ["migrate", "--from-legacy", "sqlite:///old.db"]
+        done = await asyncio.to_thread(CliRunner(env=env).invoke, main, words)
+        assert done.exit_code == 0, done.output
+        assert "database: applied 0001" in done.output
+        assert "monitored_niches: 1 read, 1 copied, 0 known before, 0 skipped" in done.output
+    await nats_admin.jetstream().delete_stream(STREAM.name)
 
 
 async def test_a_file_that_is_no_database_is_said_plainly(database: Database, tmp_path: Path) -> None:

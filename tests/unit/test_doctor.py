@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import threading
+import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
 from actors import platforms
 from actors.renderer.devices import TRIALS, Devices, Found, nvidia_present
 from actors.renderer.job import FontFile
 from actors.renderer.text import fonts
+from actors.runtime import extras
+from actors.runtime.extras import install
 from actors.runtime.settings import Settings, SettingsInvalid, load_settings
 from contracts.errors import Reject
-from deploy import embedded
+from deploy import doctor, embedded
+from deploy.cli import main
 from deploy.doctor import Check, diagnose, exit_code, machine, render, run
 from deploy.doctor.credentials import (
     NOT_USED_YET,
@@ -200,6 +207,66 @@ def test_text_is_aligned_with_the_mend_below() -> None:
     assert render(checks[:1]).endswith("Nothing stops work.")
 
 
+def test_what_nobody_asked_for_is_told_in_a_line_for_each_kind(tmp_path: Path) -> None:
+    """If it fails, what is wrong drowns in thirty keys of platforms that nobody wants."""
+    settings = settings_in(tmp_path, FACEBOOK_ACCESS_TOKEN="sesame", X_CLIENT_ID="key", DESTINATION="youtube")
+    checks = (*check_credentials(settings), *check_discovery(settings))
+    lines = render(checks).splitlines()
+    (accounts,) = [line for line in lines if "no OAuth client is set for" in line]
+    (watching,) = [line for line in lines if "no key or token is set for" in line]
+    assert "linkedin, pinterest, reddit, threads, tiktok: no account" in accounts
+    assert "pexels, pinterest, pixabay" in watching
+    for asked_for in ("GOOGLE_CLIENT_ID and", "FACEBOOK_PAGE_IDS is not set", "X_CLIENT_SECRET is not set"):
+        assert [line for line in lines if asked_for in line], "what was begun or stops work is told alone"
+    assert "facebook" not in watching
+    assert " x" not in accounts
+    assert len([line for line in lines if line.startswith("missing")]) <= 9
+    assert "`ettametta doctor --all`" in lines[lines.index(watching) + 1]
+    whole = render(checks, every=True)
+    assert all(check.name in whole and check.detail in whole for check in checks)
+    assert "PEXELS_API_KEY" in whole
+    assert "PEXELS_API_KEY" not in "\n".join(lines)
+    assert lines[-1].startswith(f"{sum(check.state == 'ok' for check in checks)} ok, ")
+
+
+def test_the_command_tells_all_where_it_is_asked_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, the settings that are named nowhere else cannot be found out."""
+    monkeypatch.chdir(tmp_path)
+
+    async def found(_: Any) -> tuple[Check, ...]:
+        return check_discovery(settings_in(tmp_path))
+
+    monkeypatch.setattr(doctor, "diagnose", found)
+    said = {words: CliRunner().invoke(main, ["doctor", *words]).output for words in ((), ("--all",), ("--json",))}
+    assert {words: "PEXELS_API_KEY is not set" in text for words, text in said.items()} == {
+        (): False,
+        ("--all",): True,
+        ("--json",): True,
+    }
+    assert msgspec.json.decode(said["--json",], type=tuple[Check, ...]) == check_discovery(settings_in(tmp_path))
+
+
+@pytest.mark.parametrize("extra", ["fonts", "gpu", "telemetry"])
+def test_an_extra_is_installed_by_what_it_asks_for(extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If it fails, a person in a clone is told to install a package from an index that does not have it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    command, *wanted = shlex.split(install(extra))[1:]
+    assert command == "install"
+    asked = [line.partition(";")[0].strip() for line in project["optional-dependencies"][extra]]
+    assert sorted(normal(one) for one in wanted) == sorted(normal(one) for one in asked)
+
+    def absent(_: str) -> None:
+        raise PackageNotFoundError
+
+    for told in (absent, lambda _: ["aiohttp>=3"], lambda _: None):
+        monkeypatch.setattr(extras, "requires", told)
+        assert install(extra) == f"pip install -e '.[{extra}]'"
+
+
+def normal(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
 # Settings and credentials -------------------------------------------------------------------------
 
 
@@ -338,8 +405,9 @@ def test_the_scripts_that_captions_can_be_written_in_are_named(tmp_path: Path, m
     (check,) = machine.check_fonts(settings)
     assert (check.state, check.stops_work) == ("missing", False)
     assert check.detail == "Latin; missing: Chinese, Korean, emoji in colour"
-    assert check.mend == (
-        "pip install 'ettametta[fonts]' for Chinese, Japanese and Korean; install a colour emoji font"
+    assert re.fullmatch(
+        r"pip install 'manimgx-fonts-cjk[^']*' for Chinese, Japanese and Korean; install a colour emoji font",
+        check.mend,
     )
     found |= dict.fromkeys(found, font)
     (check,) = machine.check_fonts(settings)

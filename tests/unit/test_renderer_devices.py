@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -32,6 +33,7 @@ from actors.renderer.local import render
 from actors.renderer.render import render_file
 from actors.renderer.source.picture import _PLANAR, Converter, planes_of
 from actors.renderer.source.video import _opened_on_gpu
+from actors.runtime.extras import install
 from actors.runtime.isolate import run_isolated
 from actors.runtime.untrusted import DEMUXERS, SOUND_DEMUXERS, open_local
 from contracts.errors import Reject
@@ -156,7 +158,7 @@ def test_what_cannot_be_here_is_told_without_a_child(monkeypatch: pytest.MonkeyP
     assert "has no nonesuch" in str(impossible(Trial(kind="decode", name="nonesuch")))
     monkeypatch.setattr(devices, "nvidia_present", lambda: True)
     monkeypatch.setattr(devices, "find_spec", lambda _: None)
-    assert "pip install 'ettametta[gpu]'" in str(impossible(Trial(kind="transform", name="cuda")))
+    assert install("gpu") in str(impossible(Trial(kind="transform", name="cuda")))
     monkeypatch.setattr(devices, "find_spec", lambda _: object())
     assert impossible(Trial(kind="transform", name="cuda")) is None
     assert impossible(Trial(kind="encode", name="libx264")) is None
@@ -207,7 +209,7 @@ async def test_a_gpu_that_is_not_there_is_refused_in_one_line(tmp_path: Path, mo
     """If it fails, somebody who asks for the GPU gets the CPU, a traceback, or no word of the extra."""
     plan = plan_of(striped(tmp_path / "s.mov", 2), end_us=66_000)
     monkeypatch.setattr(devices, "_CHOSEN", {})
-    for present, why in ((False, "there is no NVIDIA GPU here"), (True, r"pip install 'ettametta\[gpu\]'")):
+    for present, why in ((False, "there is no NVIDIA GPU here"), (True, re.escape(install("gpu")))):
         monkeypatch.setattr(devices, "nvidia_present", lambda present=present: present)
         monkeypatch.setattr(devices, "find_spec", lambda _: None)
         with pytest.raises(Reject, match=why) as caught:

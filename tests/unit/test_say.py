@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from deploy.cli import main
+from deploy.cli import ELSEWHERE, main
 from deploy.say import plain
 
 
@@ -31,6 +33,10 @@ def test_titles_do_not_steer_the_terminal() -> None:
         (("import", "{file}", "--licence", "owned", "--attest", "mine"), "is empty"),
         (("import", "ftp://x/y.mp4", "--licence", "owned", "--attest", "mine"), "begin it with http"),
         (("import", "{file}", "--licence", "permission", "--attest", "a", "--until", "2020-01-01"), "ended on 2020"),
+        (
+            ("import", "{file}", "--licence", "permission", "--attest", "a", "--until", "%Y"),
+            "'%Y' is no time. Write it",
+        ),
         (("import", "{file}", "--licence", "permission", "--attest", "a", "--only-on", "tiktokk"), "no platform"),
     ],
 )
@@ -53,3 +59,23 @@ def test_file_without_candidates_says_so(tmp_path: Path) -> None:
     ended = run("rank", str(tmp_path / "none.jsonl"))
     assert ended.exit_code == 0
     assert "holds no candidates" in ended.stderr
+
+
+def test_the_list_of_commands_says_what_each_command_says() -> None:
+    """A command is described otherwise where it is listed than where it is asked for help."""
+    listed = {name: each.words for name, each in ELSEWHERE.items()}
+    assert listed == {name: each.load().get_short_help_str(1000) for name, each in ELSEWHERE.items()}
+
+
+def test_help_loads_no_command() -> None:
+    """`ettametta --help` takes seconds, because every command is loaded with all that it needs."""
+    code = (
+        "import sys\nfrom deploy.cli import ELSEWHERE, main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit(' '.join(each.module for each in ELSEWHERE.values() if each.module in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+    assert {"accounts", "demo", "import", "post", "rank", "status"} <= {
+        line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")
+    }
