@@ -136,7 +136,7 @@ class Meter:
                     if process not in self._server.parents() and process.name().startswith("python"):
                         mine += process.memory_info().rss
             self.samples.append((mine / 1e6, server / 1e6))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2.0)  # to look at all processes takes a while itself
 
     def memory(self) -> str:
         """Tell the peaks of the first and the last third: flat memory has them alike."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime
@@ -29,6 +30,8 @@ __all__ = ["BATCH", "BadLine", "Observed", "observe", "read_line"]
 
 BATCH: Final = 10_000
 """Candidates in one transaction."""
+AHEAD: Final = 2
+"""Batches that wait for the database: neither side then waits for the other's slower ones."""
 BAD_SHOWN: Final = 100
 _TOGETHER: Final = 1_000
 """Entries that are encoded in one piece."""
@@ -162,8 +165,8 @@ class Part(Struct):
 async def observe(db: Database, lines: Iterable[bytes], *, batch: int = BATCH) -> Observed:
     """Store every line that can be read; a batch that is stored stays, whatever comes after it.
 
-    The next batch is read and prepared in a process of its own while the database works on the one before; a file of
-    no more than one batch needs none.
+    The next batches are read and prepared in a process of their own while the database works on the one before; a file
+    of no more than one batch needs none.
     Raises: errors of the database. Running again on the same file changes nothing.
     """
     observed = Observed(bad=[])
@@ -175,12 +178,12 @@ async def observe(db: Database, lines: Iterable[bytes], *, batch: int = BATCH) -
     worker = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
     try:
         loop = asyncio.get_running_loop()
-        following = loop.run_in_executor(worker, prepare_lines, taken)
-        while taken:
-            ready = await following
-            if taken := await asyncio.to_thread(_take, ahead, batch):
-                following = loop.run_in_executor(worker, prepare_lines, taken)
-            await _store(db, ready, observed)
+        following: deque[asyncio.Future[Part]] = deque()
+        while taken or following:
+            while taken and len(following) <= AHEAD:
+                following.append(loop.run_in_executor(worker, prepare_lines, taken))
+                taken = await asyncio.to_thread(_take, ahead, batch)
+            await _store(db, await following.popleft(), observed)
     finally:
         await asyncio.to_thread(worker.shutdown, cancel_futures=True)
     return observed
