@@ -40,7 +40,8 @@ import psutil
 from msgspec import Struct
 
 from actors.ranker import observe as observing
-from actors.ranker.ingest import Batch, Q, ingest, prepare
+from actors.ranker.entries import Batch, prepare
+from actors.ranker.ingest import Q, ingest
 from actors.ranker.observe import observe, read_line
 from actors.ranker.recent import freshest
 from actors.runtime.db import Database, open_database

@@ -5,6 +5,7 @@ Unknown fields are ignored, so that a newer sender does not break an older reade
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -26,9 +27,12 @@ __all__ = [
     "new_event_id",
     "subject_of",
     "type_of",
+    "without_nul",
 ]
 
 SUBJECT_PREFIX: Final = "ett."
+
+_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 E = TypeVar("E", bound=Event)
 
@@ -63,8 +67,13 @@ def encode(event: Event) -> bytes:
     return _ENCODER.encode(event)
 
 
+def without_nul(data: bytes) -> bytes:
+    """Return JSON without NUL characters in its texts, which PostgreSQL does not store."""
+    return _NUL.sub(rb"\1", data) if b"\\u0000" in data else data
+
+
 def decode(data: bytes, kind: type[E]) -> E:
-    """Read one event. Raises: Reject, naming the field that is wrong."""
+    """Read one event, its texts without NUL. Raises: Reject, naming the field that is wrong."""
     try:
         event: E = _DECODERS[kind].decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -73,7 +82,8 @@ def decode(data: bytes, kind: type[E]) -> E:
         ) from error
     if "\0" in event.event_id + event.correlation_id:
         raise Reject(f"not a valid {type_of(kind)} event: an id holds a NUL", mend="send ids without it")
-    return event
+    clean = without_nul(data)
+    return event if clean is data else _DECODERS[kind].decode(clean)
 
 
 def new_event_id() -> EventId:

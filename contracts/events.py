@@ -21,6 +21,7 @@ from contracts.ids import (
     PlanId,
     PostId,
 )
+from contracts.language import LanguageTag
 from contracts.media import Rendition
 from contracts.plan import Plan
 from contracts.platform import Candidate, PostMetrics, Privacy, Standing
@@ -184,6 +185,9 @@ class RenderRequested(Event, frozen=True, kw_only=True, tag="render.requested"):
     destination: Annotated[Destination | None, Meta(description="Where it is posted; null: nowhere, it is kept.")] = (
         None
     )
+    language: Annotated[
+        LanguageTag | None, Meta(description="Language of its words as a BCP 47 tag; null: not known.")
+    ] = None
 
 
 class ChunkRequested(Event, frozen=True, kw_only=True, tag="chunk.requested"):
@@ -231,6 +235,9 @@ class RenderCompleted(Event, frozen=True, kw_only=True, tag="render.completed"):
     destination: Annotated[Destination | None, Meta(description="Where it is posted; null: nowhere, it is kept.")] = (
         None
     )
+    language: Annotated[
+        LanguageTag | None, Meta(description="Language of its words as a BCP 47 tag; null: not known.")
+    ] = None
 
 
 class PostRequested(Event, frozen=True, kw_only=True, tag="post.requested"):
@@ -246,6 +253,10 @@ class PostRequested(Event, frozen=True, kw_only=True, tag="post.requested"):
     synthetic: Annotated[bool, Meta(description="Contains a realistic synthetic voice or picture.")] = False
     thumbnail_key: Annotated[ObjectKey | None, Meta(description="Where its thumbnail is stored; null: none.")] = None
     subtitles_key: Annotated[ObjectKey | None, Meta(description="Where its .srt or .vtt is stored; null: none.")] = None
+    language: Annotated[
+        LanguageTag | None,
+        Meta(description="Language of its words and subtitles as a BCP 47 tag, as `en` or `pt-BR`; null: not known."),
+    ] = None
 
 
 class PostProgressed(Event, frozen=True, kw_only=True, tag="post.progressed"):

@@ -152,6 +152,7 @@ class Caps(Struct, frozen=True, kw_only=True):
     hides: Annotated[tuple[Privacy, ...], Meta(description="Privacies it can give a post.")] = ("public",)
     looks: Annotated[bool, Meta(description="Tells what became of a post: removed, blocked, made private.")] = False
     dresses: Annotated[bool, Meta(description="Takes a thumbnail or subtitles for a post that stands.")] = False
+    captions: Annotated[bool, Meta(description="Takes subtitles of a known language together with the video.")] = False
     revises: Annotated[bool, Meta(description="Changes the words of a post that stands.")] = False
     posting: Annotated[str, Meta(description="What posting needs and cannot, in a few words.")] = ""
 

@@ -23,11 +23,12 @@ from actors.runtime.keys import (
     reseal,
     settle_s,
 )
-from actors.runtime.oauth import NO_END
+from actors.runtime.oauth import NO_END, OAuthClient
 from actors.runtime.settings import Settings
 from actors.runtime.tokens import KnownAccount, Tokens, Way, open_tokens, way_in
 from contracts.errors import Reject
 from contracts.ids import AccountId
+from deploy.ask import page_of
 from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import own_database
@@ -70,7 +71,7 @@ def list_accounts(*, as_json: bool, data_dir: Path | None) -> None:
         print_json(found)
         return
     if not found:
-        say(f"no account is connected; connect one at {settings.public_url}")
+        say(f"no account is connected; connect one at {page_of(settings)}")
     for account in found:
         say(render_account(account))
 
@@ -86,10 +87,23 @@ def render_account(account: KnownAccount) -> str:
             f"  paused since {account.paused_at:%Y-%m-%d %H:%M} UTC: {account.paused_because}; "
             f"to go on: {NAME} resume {account.account_id}"
         )
-    if account.state == "connected" and account.expires_at is not None and not account.renews:
-        ends = "by itself never" if account.expires_at >= NO_END else f"{account.expires_at:%Y-%m-%d}"
-        told.append(f"  its permission ends {ends}")
+    if account.state == "connected" and not account.renews and (end := _end_of(account)):
+        told.append(f"  its permission {end}")
+    if account.url:
+        told.append(f"  {account.url}")
     return "\n".join(told)
+
+
+def _end_of(account: KnownAccount) -> str:
+    """Say when a permission without a refresh token ends."""
+    if account.expires_at is None:
+        return ""
+    if account.expires_at >= NO_END:
+        return "does not end by itself"
+    way, day = way_in(platforms.module(account.platform)), f"{account.expires_at:%Y-%m-%d}"
+    if isinstance(way, OAuthClient) and way.prolong is not None and way.prolong.renew_path is not None:
+        return f"is renewed before it ends on {day}"
+    return f"ends on {day}; connect it again before that"
 
 
 @accounts.command()

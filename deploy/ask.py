@@ -12,9 +12,6 @@ from typing import Any, Final
 import msgspec
 
 from actors import platforms
-from actors.publisher.caption import length
-from actors.publisher.draft import make_draft
-from actors.publisher.preflight import preflight
 from actors.runtime.clock import Clock
 from actors.runtime.http import open_http
 from actors.runtime.objects import content_key
@@ -23,15 +20,18 @@ from actors.runtime.work import Services
 from contracts.errors import EttamettaError, Reject
 from contracts.events import Destination, Event, ImportRequested, PostRequested
 from contracts.ids import AccountId, ObjectKey, item_id
+from contracts.language import language_tag
 from contracts.media import Probe
 from contracts.platform import Privacy
 from contracts.rights import LICENCES, RightsRecord, Use, attribution_text
 from deploy.supervisor import read_state
 from deploy.system import outside, send
+from deploy.unfit import refuse_unfit
 
 __all__ = [
     "account_of",
     "import_media",
+    "page_of",
     "post_video",
     "refuse_unless_publishes",
     "render_status",
@@ -136,16 +136,20 @@ async def post_video(
     for_children: bool = False,
     thumbnail: Path | None = None,
     subtitles: Path | None = None,
+    language: str | None = None,
     probe: Probe | None = None,
 ) -> Event:
     """Store a finished video and ask for its post.
 
     Args: changes: what was done to the work, in words for its credit; empty: it is posted as it came; options: what
-    one platform alone knows, each as NAME=VALUE; probe: what decoding shows of it, None: its form is judged later.
+    one platform alone knows, each as NAME=VALUE; language: of words and subtitles, a tag; probe: what decoding shows of
+    it, None: its form is judged later.
     Raises: Reject.
     """
     rights = msgspec.structs.replace(_credited(rights), changes=changes)
     refuse_unless_publishes(platform)
+    if language is not None and language_tag(language) is None:
+        raise Reject(f"'{language}' is no tag of a language", mend="write it as en, pt-BR or zh-Hant")
     destination = Destination(
         platform=platform,
         account_id=None if account is None else account_of(platform, account),
@@ -167,8 +171,9 @@ async def post_video(
         destination=destination,
         title=title or video.stem,
         description="\n\n".join(part for part in (description, credit) if part),
+        language=language,
     )
-    _refuse_unfit(asked, probe, size_bytes=video.stat().st_size)
+    refuse_unfit(video, asked, probe)
     async with outside(settings) as (services, bus):
         dressed = msgspec.structs.replace(
             asked,
@@ -177,19 +182,6 @@ async def post_video(
             subtitles_key=await store_file(services, "posts", subtitles) if subtitles else None,
         )
         return await send(bus, dressed)
-
-
-def _refuse_unfit(asked: PostRequested, probe: Probe | None, *, size_bytes: int) -> None:
-    """Raises: Reject with everything that the platform would not take of a file that was not rendered here."""
-    platform = platforms.module(asked.destination.platform)
-    limits = platform.LIMITS
-    draft = make_draft(asked, limits=limits, now=datetime.now(UTC))
-    credit = length(attribution_text(asked.rights), limits.unit, link_weight=limits.link_weight)
-    fits = limits.caption is None or credit <= limits.caption
-    found = preflight(draft, probe, limits, size_bytes=size_bytes, caps=platform.CAPS, fits=fits)
-    if found:
-        told = "; ".join(one.what for one in found)
-        raise Reject(f"{platform.NAME}: {told}", mend="; ".join(dict.fromkeys(one.mend for one in found)))
 
 
 def account_of(platform: str, account: str) -> AccountId:
@@ -270,13 +262,18 @@ def refuse_unless_publishes(platform: str) -> None:
         raise Reject(f"'{platform}' cannot be posted to", mend=f"known: {', '.join(known)}")
 
 
+def page_of(settings: Settings) -> str:
+    """Return the address of the page of the system that runs on the data folder, else the configured one."""
+    state = read_state(settings.data_dir)
+    return ((state.urls.get("gateway") if state else None) or settings.public_url).rstrip("/")
+
+
 async def system_status(settings: Settings) -> dict[str, Any]:
     """Ask the gateway. Raises: Reject if none answers."""
-    state = read_state(settings.data_dir)
-    url = (state.urls.get("gateway") if state else None) or settings.public_url
+    url = page_of(settings)
     async with open_http(settings, Clock()) as http:
         try:
-            answer = await http.request("GET", f"{url.rstrip('/')}/api/v1/status", deadline_s=DEADLINE_S)
+            answer = await http.request("GET", f"{url}/api/v1/status", deadline_s=DEADLINE_S)
         except EttamettaError as error:
             raise Reject(f"no gateway answers at {url}", mend="start `ettametta up`, or correct PUBLIC_URL") from error
     if answer.status != 200:
@@ -291,13 +288,14 @@ def render_status(found: dict[str, Any]) -> str:
     lines += [f"not ready: {fault['because']}" for fault in found["readiness"]["reasons"]]
     for item in found["items"]:
         lines.append(f"  {item['stage']:<11} {item['title'][:70]}")
-        post = item.get("post")
-        if post:
-            lines.append(
-                f"              {post['platform']}: {post['state']} {post.get('url') or post.get('because') or ''}"
-            )
-        if item.get("because"):
-            lines.append(f"              {item['because']}")
+        lines += [
+            f"              {line}"
+            for post in (item["post"], *item["others"])
+            if post is not None
+            for line in _post_lines(post)
+        ]
+        if item["stopped"] is not None:
+            lines.append(f"              stopped: {item['stopped']['because']}")
     if (more := sum(found["stages"].values()) - len(found["items"])) > 0:
         lines.append(f"  and {more} more, mostly works that were seen and not chosen: on the page, or with --json")
     lines += [
@@ -307,3 +305,9 @@ def render_status(found: dict[str, Any]) -> str:
     if letters:
         lines.append(f"dead letters: {len(letters)}; see `ettametta dead list`")
     return "\n".join(lines)
+
+
+def _post_lines(post: dict[str, Any]) -> list[str]:
+    told = [post["url"] or "", post["because"]] if post["state"] == "published" else [post["because"]]
+    lines = [" ".join((f"{post['platform']}: {post['state']}", *(part for part in told if part)))]
+    return [*lines, f"  next: {post['next_action']}"] if post["next_action"] else lines

@@ -11,7 +11,7 @@ import click
 from actors.editor.styles import STYLES
 from contracts.events import Event
 from contracts.rights import USES
-from deploy.ask import import_media, post_video, render_status, system_status
+from deploy.ask import import_media, page_of, post_video, render_status, system_status
 from deploy.beforehand import Placed, look_at, place
 from deploy.command import complete, data_option, json_option, media_settings, print_json, settings_in
 from deploy.say import say
@@ -51,7 +51,7 @@ def import_(source: str, data_dir: Path | None, **options: Any) -> None:
     sent = complete(import_media(settings, source, rights=rights, until=until, **options))
     if until is not None:
         say(f"note: the permission ends at {until:%Y-%m-%d %H:%M} UTC", err=True)
-    say(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {settings.public_url}")
+    say(f"import requested: {sent.event_id}. Watch it with `ettametta status` or on {page_of(settings)}")
 
 
 @click.command()
@@ -69,6 +69,7 @@ def import_(source: str, data_dir: Path | None, **options: Any) -> None:
 @click.option("--slot", "at_slot", is_flag=True, help="At the next free slot of the account's timetable.")
 @click.option("--thumbnail", type=_file, help="Its thumbnail.")
 @click.option("--subtitles", type=_file, help="Its .srt or .vtt.")
+@click.option("--language", metavar="TAG", help="Language of its words and subtitles, as en, pt-BR or zh-Hant.")
 @click.option("--paid", is_flag=True, help="A third party paid for it: it is shown as a paid partnership.")
 @click.option("--own-brand", is_flag=True, help="It promotes your own business.")
 @click.option("--for-children", is_flag=True, help="It is made for children.")
@@ -95,10 +96,13 @@ def post(video: Path, data_dir: Path | None, *, at: str | None, **options: Any) 
         return placed, await post_video(settings, video, rights=rights, publish_at=placed.at, probe=probe, **options)
 
     placed, sent = complete(ask())
-    for note in placed.notes:
+    notes = list(placed.notes)
+    if options["subtitles"] is not None and options["language"] is None:
+        notes.append("a platform that asks for the language of subtitles is not given them. To tell it: --language TAG")
+    for note in notes:
         say(f"note: {note}", err=True)
     due = f", due on {placed.due}" if placed.due else ""
-    say(f"post requested: {sent.event_id}{due}. Watch it with `ettametta status` or on {settings.public_url}")
+    say(f"post requested: {sent.event_id}{due}. Watch it with `ettametta status` or on {page_of(settings)}")
 
 
 @click.command()

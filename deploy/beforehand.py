@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -23,7 +23,7 @@ from contracts.errors import Reject
 from contracts.ids import AccountId, item_id, post_id
 from contracts.media import Probe
 from deploy.accounts import way_of
-from deploy.ask import account_of, refuse_unless_publishes, sha256_of
+from deploy.ask import account_of, page_of, refuse_unless_publishes, sha256_of
 from deploy.system import own_database
 
 __all__ = ["Placed", "look_at", "place"]
@@ -92,8 +92,9 @@ async def place(
     refuse_unless_publishes(platform)
     wanted = None if account is None else account_of(platform, account)
     way = way_of(platform)
-    where = f"{settings.public_url.rstrip('/')}/connect/{way.name if isinstance(way, OAuthClient) else platform}"
+    where = f"{page_of(settings)}/connect/{way.name if isinstance(way, OAuthClient) else platform}"
     timed = at is not None or at_slot
+    grace = timedelta(seconds=settings.late_after_s)
     async with own_database(settings, name="ettametta-post") as db:
         rows = await db.fetch(Q["list_accounts"], platform)
         chosen, waits = _choose([into(Account, row) for row in rows], wanted, platform=platform, where=where)
@@ -112,7 +113,11 @@ async def place(
         if at is not None and at.tzinfo is None and openings.table == Timetable():
             notes.append(f"{chosen} has no timetable, so the time is taken as UTC")
         moment = None if at is None else _instant(at, openings)
-        due = _slot(chosen, openings, moment or now, now=now) if at_slot else _free(openings, moment or now, now=now)
+        due = (
+            _slot(chosen, openings, moment or now, now=now)
+            if at_slot
+            else _free(openings, moment or now, now=now, grace=grace)
+        )
         return Placed(at=moment, due=openings.shown(due), notes=tuple(notes))
     if at_slot:
         raise Reject(
@@ -127,7 +132,7 @@ async def place(
             mend=f"Add +01:00 or Z to it, or connect the account at {where} first",
         )
     nobodys = Openings(Timetable())
-    return Placed(at=at, due=nobodys.shown(_free(nobodys, at, now=now)), notes=tuple(notes))
+    return Placed(at=at, due=nobodys.shown(_free(nobodys, at, now=now, grace=grace)), notes=tuple(notes))
 
 
 def _choose(
@@ -163,12 +168,12 @@ def _slot(account: AccountId, openings: Openings, after: datetime, *, now: datet
     return slot
 
 
-def _free(openings: Openings, at: datetime, *, now: datetime) -> datetime:
-    """Return the moment itself. Raises: Reject if it is past, or the timetable does not allow it."""
-    if at < now:
+def _free(openings: Openings, at: datetime, *, now: datetime, grace: timedelta) -> datetime:
+    """Return the moment itself; grace: how late is not late. Raises: Reject if it is past, or not free."""
+    if at < now - grace:
         raise Reject(f"{openings.shown(at)} is past", mend="Name a time to come, or leave --at out to post it at once")
-    if against := openings.conflict(at):
-        free = openings.moment(at)
+    if against := openings.conflict(max(at, now)):
+        free = openings.told_moment(max(at, now))
         raise Reject(
             f"it cannot be posted at {openings.shown(at)}: {against}",
             mend=f"The next free moment is {openings.shown(free)}: --at {free:%Y-%m-%dT%H:%M:%SZ}"

@@ -66,10 +66,21 @@ async def told(
 
 
 def render(groups: Sequence[Group]) -> str:
-    """Return the findings for people: a table for each account, niche and platform."""
+    """Return the findings for people: a table for each account, niche and platform.
+
+    A platform with one account is left out: it would be the same table again.
+    """
     if not groups:
         return "no post was published yet, or none is as asked for"
-    return "\n\n".join("\n".join(_lines(group)) for group in groups)
+    of_accounts = {
+        (group.name.partition(":")[0], group.weeks, group.growth) for group in groups if group.kind == "account"
+    }
+    shown = (
+        group
+        for group in groups
+        if group.kind != "platform" or (group.name, group.weeks, group.growth) not in of_accounts
+    )
+    return "\n\n".join("\n".join(_lines(group)) for group in shown)
 
 
 def _lines(group: Group) -> list[str]:

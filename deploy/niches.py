@@ -25,6 +25,7 @@ from contracts.codec import decode, subject_of
 from contracts.errors import Reject
 from contracts.events import Destination, ScanCompleted, ScanRequested
 from contracts.flow import OUTSIDE
+from deploy.ask import page_of
 from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import located, own_database, send
@@ -117,7 +118,7 @@ async def _scan(settings: Settings, event: ScanRequested, *, patience_s: float) 
 
 def render_scan(done: Scanned, settings: Settings, *, waited_s: float = 0.0) -> str:
     """Say in lines what a scan came to. waited_s: how long its end was waited for, seconds."""
-    where = f"`ettametta status` or {settings.public_url}"
+    where = f"`ettametta status` or {page_of(settings)}"
     if not done.ended and waited_s:
         why = "no scanner runs, or no platform answers and it is tried again"
         return f"scan {done.scan_id} has not ended within {waited_s:g} s: {why}. Watch it with {where}"

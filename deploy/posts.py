@@ -56,9 +56,9 @@ def list_(*, state: str | None, as_json: bool, data_dir: Path | None) -> None:
         return
     for one in found:
         say(f"{one.post_id}  {one.state:<11}  {one.account_id or one.platform}  {one.title}")
-        if told := one.url if one.state == "published" else one.because:
+        if told := " ".join(part for part in (one.url if one.state == "published" else "", one.because) if part):
             say(f"    {told}")
-        if one.state != "published" and one.next_action:
+        if one.next_action:
             say(f"    next: {one.next_action}")
     if not found:
         say("there are no posts" if state is None else f"no post is {state}")
@@ -92,5 +92,5 @@ def settle(*, post: str, url: str | None, platform_post_id: str, absent: bool, d
 @click.argument("post")
 @data_option
 def drop(*, post: str, data_dir: Path | None) -> None:
-    """Give POST up. It can be asked for again."""
+    """Give POST up; it can be asked for again. One that was taken down is put away: it needs nobody any more."""
     say(_with(data_dir, lambda remedy: remedy.dropped(post)))

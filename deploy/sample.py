@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
 import av
+import click
 import cv2
 import numpy as np
 import pysubs2
@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 
 from actors.editor.cues import cues_from_words
 from actors.editor.narrate import Narrated, narrate_script
+from deploy.say import say
 
 __all__ = ["make_sample"]
 
@@ -110,5 +111,12 @@ def _descent(frames: int) -> Iterator[np.ndarray]:
         yield np.clip(image, 0, 255).astype(np.uint8)
 
 
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def sample(folder: Path) -> None:
+    """Make the clip in FOLDER unless it is there, and print where it lies."""
+    say(str(asyncio.run(make_sample(folder))))
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{asyncio.run(make_sample(Path(sys.argv[1])))}\n")
+    sample(prog_name="python -m deploy.sample")

@@ -10,12 +10,14 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from actors import platforms
 from actors.publisher.advice import Advice
 from actors.publisher.agenda import AccountTimes, Agenda, Planned
 from actors.publisher.schedule import span
 from actors.publisher.timetable import Openings, Timetable, parse_blackout, parse_slots, wall_of, zone_of
 from contracts.errors import Reject
 from contracts.ids import AccountId
+from deploy.ask import page_of
 from deploy.command import complete, data_option, json_option, print_json, settings_in
 from deploy.say import say
 from deploy.system import own_database
@@ -67,7 +69,12 @@ def schedule_set(account: str, data_dir: Path | None, **told: Any) -> None:
         changes["blackouts"] = tuple(parse_blackout(words) for words in told["blackouts"])
     if not changes:
         raise Reject("nothing was named to set", mend="See `ettametta schedule set --help`")
-    table, breaking = _with_agenda(data_dir, lambda agenda: agenda.set_timetable(AccountId(account), changes))
+
+    async def put(agenda: Agenda) -> tuple[Timetable, tuple[tuple[Planned, str], ...]]:
+        await _refuse_unless_posted_to(agenda, AccountId(account))
+        return await agenda.set_timetable(AccountId(account), changes)
+
+    table, breaking = _with_agenda(data_dir, put)
     say(f"{account}: {render_timetable(table)}")
     for post, against in breaking:
         say(f"  no longer fits, and stays where it is: {post.post_id} ({against})")
@@ -88,17 +95,25 @@ def schedule_drop(account: str, data_dir: Path | None) -> None:
 @json_option
 @data_option
 def schedule_show(account: str | None, *, as_json: bool, data_dir: Path | None) -> None:
-    """Show timetables, the next slots and what is planned, in the account's wall time and in UTC."""
-    found = _with_agenda(
-        data_dir, lambda agenda: agenda.shown(AccountId(account) if account else None, slots=SHOWN_SLOTS)
-    )
+    """Show timetables, the next slots and what is planned, in the account's wall time and in UTC.
+
+    Accounts of platforms that are only read from are left out.
+    """
+
+    async def read(agenda: Agenda) -> tuple[AccountTimes, ...]:
+        if account is None:
+            return await _posted_to(agenda, slots=SHOWN_SLOTS)
+        await _refuse_unless_posted_to(agenda, AccountId(account))
+        return await agenda.shown(AccountId(account), slots=SHOWN_SLOTS)
+
+    found = _with_agenda(data_dir, read)
     if as_json:
         print_json(found)
         return
     for each in found:
         say(render_account(each))
     if not found:
-        say(f"no account is connected; connect one at {settings_in(data_dir).public_url}")
+        say(f"no account to post to is connected; connect one at {page_of(settings_in(data_dir))}")
 
 
 @schedule.command("list")
@@ -142,6 +157,7 @@ def schedule_queue(account: str, posts: tuple[str, ...], *, as_json: bool, data_
     """
 
     async def fill(agenda: Agenda) -> AccountTimes:
+        await _refuse_unless_posted_to(agenda, AccountId(account))
         for post in posts:
             await agenda.move(post, at=None, by_slot=True, only=AccountId(account))
         return (await agenda.shown(AccountId(account), slots=MOST_SLOTS))[0]
@@ -175,11 +191,36 @@ def schedule_skip(post: str, data_dir: Path | None) -> None:
 @data_option
 def schedule_advice(account: str, *, as_json: bool, data_dir: Path | None) -> None:
     """Say when ACCOUNT's posts did best, if its own measurements can tell."""
-    found = _with_agenda(data_dir, lambda agenda: agenda.advice(AccountId(account)))
+
+    async def ask(agenda: Agenda) -> Advice:
+        await _refuse_unless_posted_to(agenda, AccountId(account))
+        return await agenda.advice(AccountId(account))
+
+    found = _with_agenda(data_dir, ask)
     if as_json:
         print_json(found)
     else:
         say(render_advice(found))
+
+
+async def _posted_to(agenda: Agenda, *, slots: int = 0) -> tuple[AccountTimes, ...]:
+    return tuple(one for one in await agenda.shown(None, slots=slots) if _takes_posts(one.platform))
+
+
+def _takes_posts(platform: str) -> bool:
+    return platform in platforms.names() and platforms.module(platform).CAPS.publish
+
+
+async def _refuse_unless_posted_to(agenda: Agenda, account: AccountId) -> None:
+    """Raises: Reject if there is no such account, or its platform takes no posts."""
+    (found,) = await agenda.shown(account, slots=0)
+    if _takes_posts(found.platform):
+        return
+    able = ", ".join(one.account_id for one in await _posted_to(agenda))
+    raise Reject(
+        f"{account} has no times: {found.platform} cannot be posted to, it is only read from",
+        mend=f"Accounts that can be posted to: {able or 'none is connected yet'}",
+    )
 
 
 # In words -----------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from actors.runtime.work import Services
 from contracts.errors import Reject
 from contracts.events import Destination, ScanRequested
 from contracts.ids import CorrelationId, ObjectKey, derived
+from gateway.media import video_type
 from gateway.overview import Reader, samples
 from gateway.views import GROUPS, STAGES, Item, Measurement, Stage
 from gateway.web import Problem, answer, same_origin
@@ -26,7 +26,6 @@ __all__ = ["Api"]
 LIMIT: Final = 50
 LARGEST_LIMIT: Final = 200
 LONGEST_BODY_BYTES: Final = 16 * 1024
-_RENDITION = re.compile(r"^renditions/(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*\.mp4$")
 
 
 class Scan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +50,7 @@ class ItemAnswer(Struct, frozen=True, kw_only=True):
     measurements: tuple[Measurement, ...]
 
 
-class _Rendition(web.FileResponse):
+class _Video(web.FileResponse):
     """A file that is sent while its path is still good; aiohttp prepares a returned answer once more."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -130,21 +129,21 @@ class Api:
         return answer(Accepted(correlation_id=derived("unit", seed)), status=202)
 
     async def media(self, request: web.Request) -> web.StreamResponse:
-        """Serve a rendition, in ranges where asked. Nothing but renditions can be reached."""
+        """Serve a video, in ranges where asked. Nothing but what `video_type` allows can be reached."""
         key = request.match_info["key"]
-        if not _RENDITION.match(key):
-            raise Problem(404, "There is no such rendition")
+        if (content_type := video_type(key)) is None:
+            raise Problem(404, "There is no such video")
         try:
             async with self._services.objects.local(ObjectKey(key)) as path:
-                response = _Rendition(
+                response = _Video(
                     path,
-                    headers={"Content-Type": "video/mp4", "Cache-Control": "private, max-age=86400, immutable"},
+                    headers={"Content-Type": content_type, "Cache-Control": "private, max-age=86400, immutable"},
                 )
                 await response.prepare(request)
                 await response.write_eof()
                 return response
         except Reject as error:
-            raise Problem(404, "There is no such rendition", detail=f"{error.reason}.", mend=error.mend) from error
+            raise Problem(404, "There is no such video", detail=f"{error.reason}.", mend=error.mend) from error
 
 
 def _stages(name: str | None) -> tuple[Stage, ...] | None:

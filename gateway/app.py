@@ -23,7 +23,8 @@ from gateway.api import LONGEST_BODY_BYTES, Api
 from gateway.connect import Connect, connectors, credentials_missing, redirect_uri
 from gateway.live import Hub
 from gateway.overview import Q, Reader
-from gateway.page import Connectable, page
+from gateway.page import page
+from gateway.page_accounts import Connectable
 from gateway.queues import Queues
 from gateway.views import GROUPS
 from gateway.web import add_headers, guard_host, secure, show_problems

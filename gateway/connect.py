@@ -99,7 +99,7 @@ class Connect:
                 503,
                 f"{client.title} is not set up yet",
                 detail=f"Not set: {', '.join(missing)}.",
-                mend=f"Make an OAuth client of type 'Web application' at {client.title} with the redirect address "
+                mend=f"Make a web app (OAuth client) at {client.title} with the redirect address "
                 f"{redirect_uri(self._services, client.name)}, put its id and secret into these settings, and restart.",
             )
         if client.register_path is not None:

@@ -16,17 +16,8 @@ from actors.runtime.telemetry import Sample
 from contracts.clock import Utc
 from gateway.queues import ActorState, BusUnavailable, Queue, Queues, actor_states
 from gateway.readiness import MEASURE_LATE_S, POST_LATE_S, Fault, Late, Readiness, judge
-from gateway.views import (
-    STAGES,
-    Account,
-    DeadLetter,
-    Item,
-    Measurement,
-    Progress,
-    Stage,
-    item_of,
-    measurement_of,
-)
+from gateway.rows import item_of, measurement_of
+from gateway.views import STAGES, Account, DeadLetter, Item, Measurement, Progress, Stage
 
 __all__ = ["Overview", "Q", "Reader", "Retrying", "samples"]
 

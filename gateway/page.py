@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from urllib.parse import quote
-
-from msgspec import Struct
 
 from contracts.codec import EVENTS, type_of
 from contracts.events import WorkRejected
 from contracts.flow import ACTORS
 from gateway.html import Child, Html, document, el
 from gateway.overview import Overview
+from gateway.page_accounts import Connectable, accounts_section
 from gateway.page_items import item_row
 from gateway.queues import ActorState
-from gateway.views import GROUPS, Account, DeadLetter, Progress
-from gateway.words import count, not_available, platform_title, prose, when
+from gateway.views import GROUPS, DeadLetter, Progress
+from gateway.words import count, empty, not_available, prose, when
 
-__all__ = ["Connectable", "page"]
+__all__ = ["page"]
 
 TASKS: Final = {
     "scanner": "Finds what is rising",
@@ -42,16 +39,6 @@ STATES: Final = {"working": ("Working", "busy"), "idle": ("Idle", "good"), "abse
 VIEWS: Final = {"videos": "Videos", "candidates": "Candidates", "attention": "Needs attention"}
 
 
-class Connectable(Struct, frozen=True, kw_only=True):
-    """A platform that accounts can be connected to. missing: settings that are not set."""
-
-    platform: str
-    title: str
-    href: str
-    redirect_uri: str
-    missing: tuple[str, ...]
-
-
 def page(
     overview: Overview, *, view: str, connectables: Sequence[Connectable], connected: str | None, limit: int
 ) -> str:
@@ -67,7 +54,7 @@ def page(
             _readiness(overview),
             _flow(overview),
             _items(overview, view=view, limit=limit),
-            _accounts(overview.accounts, connectables, now=now),
+            accounts_section(overview.accounts, connectables, now=now),
             _dead_letters(overview, now=now),
         ),
         el(
@@ -241,126 +228,32 @@ def _items(overview: Overview, *, view: str, limit: int) -> Html:
 
 def _no_items(view: str, counts: dict[str, int]) -> Html:
     if view == "attention":
-        return _empty("Nothing needs you", "Items that stop, fail or stay unconfirmed are listed here with the reason.")
+        return empty("Nothing needs you", "Items that stop, fail or stay unconfirmed are listed here with the reason.")
     if view == "candidates":
-        return _empty("No candidates yet", "Scan a niche above: every work that a scan sees is listed here, scored.")
+        return empty("No candidates yet", "Scan a niche above: every work that a scan sees is listed here, scored.")
     if counts["candidates"]:
         seen = (
             "1 candidate was seen"
             if counts["candidates"] == 1
             else f"{count(counts['candidates'])} candidates were seen"
         )
-        return _empty(
+        return empty(
             "No video yet",
             f"{seen}, and none is chosen so far. ",
             el("a", "See the candidates and why", href="/?view=candidates#items"),
             ".",
         )
-    return _empty(
+    return empty(
         "No video yet",
         "Scan a niche above, or bring in a file of your own:",
         command='ettametta import talk.mp4 --licence owned --attest "I recorded it myself"',
     )
 
 
-def _accounts(accounts: Sequence[Account], connectables: Sequence[Connectable], *, now: datetime) -> Html:
-    rows = [_account(account, connectables, now=now) for account in accounts]
-    buttons = [
-        el("li", el("a", platform_title(each.platform), href=each.href, class_="button quiet"))
-        for each in connectables
-        if not each.missing
-    ]
-    unready = [each for each in connectables if each.missing]
-    return el(
-        "section",
-        el("h2", "Accounts"),
-        el("ul", *rows, class_="rows")
-        if rows
-        else _empty("No account is connected", "Finished videos wait here until there is one to post to."),
-        el("h3", "Connect another account" if rows else "Connect an account") if buttons else None,
-        el("ul", *buttons, class_="buttons") if buttons else None,
-        _not_set_up(unready) if unready else None,
-        id="accounts",
-        data_live=True,
-    )
-
-
-def _not_set_up(connectables: Sequence[Connectable]) -> Html:
-    """Say what each platform needs before an account of it can be connected."""
-    names = [platform_title(each.platform) for each in connectables]
-    rows = [
-        el(
-            "li",
-            el("h3", platform_title(each.platform)),
-            el(
-                "p",
-                f"Make an app of type “Web application” at {each.title} with the redirect address ",
-                el("code", each.redirect_uri),
-                ", set ",
-                *_listed(each.missing),
-                ", and restart.",
-                class_="meta",
-            ),
-        )
-        for each in connectables
-    ]
-    return el("details", el("summary", f"Not set up yet: {', '.join(names)}"), el("ul", *rows, class_="rows"))
-
-
-def _listed(names: Sequence[str]) -> list[Child]:
-    parts: list[Child] = []
-    for name in names:
-        parts += [" and " if parts else None, el("code", name)]
-    return parts
-
-
-def _account(account: Account, connectables: Sequence[Connectable], *, now: datetime) -> Html:
-    name = account.title or account.account_id
-    word, tone = {
-        "connected": ("Connected", "good"),
-        "reconnect_needed": ("Must be connected again", "bad"),
-        "disconnected": ("Disconnected", "quiet"),
-    }.get(account.state, (account.state, "quiet"))
-    if account.state == "connected" and account.paused_at is not None:
-        word, tone = "Paused", "warn"
-    again = next((each for each in connectables if each.platform == account.platform and not each.missing), None)
-    return el(
-        "li",
-        el(
-            "div",
-            el("img", src=f"/accounts/{quote(account.account_id)}/picture", alt="", class_="account-picture")
-            if account.pictured
-            else None,
-            el("h3", el("a", name, href=account.url) if account.url else name),
-            el("p", platform_title(account.platform), " · ", el("code", account.account_id), class_="meta"),
-        ),
-        el(
-            "div",
-            el("p", el("span", class_="dot", aria_hidden="true"), word, class_=f"stage {tone}"),
-            el("p", prose(account.state_because), class_="because") if account.state_because else None,
-            el("p", prose(account.paused_because), class_="because") if account.paused_because else None,
-            el("p", el("code", f"ettametta accounts resume {account.account_id}"), class_="meta")
-            if account.paused_at is not None
-            else None,
-            el("p", el("a", "Connect again", href=again.href)) if again and account.state != "connected" else None,
-        ),
-        el("p", "Since ", when(account.connected_at, now=now), class_="meta"),
-        data_key=account.account_id,
-        data_rev=_revision(
-            account.state,
-            account.title,
-            account.state_because,
-            account.paused_because,
-            str(account.paused_at),
-            str(account.connected_at),
-        ),
-    )
-
-
 def _dead_letters(overview: Overview, *, now: datetime) -> Html:
     letters = overview.dead_letters
     total = sum(overview.dead_letter_counts.values())
-    body: Child = _empty("None", "What is rejected, or fails too often, is kept here with its event and its reason.")
+    body: Child = empty("None", "What is rejected, or fails too often, is kept here with its event and its reason.")
     if letters:
         body = el("ul", *(_dead_letter(letter, now=now) for letter in letters), class_="rows")
     more = (
@@ -397,22 +290,8 @@ def _dead_letter(letter: DeadLetter, *, now: datetime) -> Html:
     )
 
 
-def _empty(title: str, *text: Child, command: str | None = None) -> Html:
-    return el(
-        "div",
-        el("p", title, class_="empty-title"),
-        el("p", *text),
-        el("p", el("code", command)) if command else None,
-        class_="empty",
-    )
-
-
 def _links(*pairs: tuple[str, str]) -> list[Child]:
     parts: list[Child] = []
     for address, name in pairs:
         parts += [el("a", name, href=address), " "]
     return parts
-
-
-def _revision(*parts: str) -> str:
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]

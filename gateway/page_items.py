@@ -30,6 +30,7 @@ TONES: Final[dict[Stage, str]] = {
     "published": "good",
     "measured": "good",
     "removed": "bad",
+    "dropped": "quiet",
     "stopped": "bad",
 }
 COUNTED: Final = ("views", "likes", "comments", "shares")
@@ -60,18 +61,26 @@ def item_row(item: Item, *, now: datetime) -> Html:
 
 
 def _thumbnail(item: Item) -> Child:
-    if item.render is not None and item.render.media_url is not None:
-        return el(
-            "video",
-            src=f"{item.render.media_url}#t=0.5",
-            preload="metadata",
-            muted=True,
-            playsinline=True,
-            tabindex="-1",
-            aria_hidden="true",
-            disablepictureinpicture=True,
-        )
+    """Show a picture of the video. Words lie behind that of an own file: a browser may not be able to show it."""
+    if item.render is not None:
+        if item.render.media_url is not None:
+            return _still(item.render.media_url)
+    elif item.post is not None:
+        return [el("span", "own file"), _still(item.post.file_url) if item.post.file_url else None]
     return el("span", "no video yet" if item.stage in {"found", "editing", "rendering"} else "no video")
+
+
+def _still(media_url: str) -> Html:
+    return el(
+        "video",
+        src=f"{media_url}#t=0.5",
+        preload="metadata",
+        muted=True,
+        playsinline=True,
+        tabindex="-1",
+        aria_hidden="true",
+        disablepictureinpicture=True,
+    )
 
 
 def _heading(item: Item) -> list[Child]:
@@ -207,11 +216,13 @@ def _section(title: str, body: Child) -> Html:
 
 
 def _player(item: Item) -> Child:
-    if item.render is None or item.render.media_url is None:
+    own = item.post.file_url if item.post is not None else None
+    shown = item.render.media_url if item.render is not None else own
+    if shown is None:
         return el("p", not_available(item.absent["rendition"]))
     return el(
         "video",
-        src=item.render.media_url,
+        src=shown,
         preload="none",
         controls=True,
         playsinline=True,

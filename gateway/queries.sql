@@ -10,10 +10,11 @@ select
     a.created_at as stored_at,
     p.post_id, p.platform as post_platform, p.account_id, p.state as post_state, p.because as post_because,
     p.next_action, p.url as post_url, p.privacy, p.draft ->> 'description' as description, p.intent_at,
-    p.published_at,
+    p.published_at, p.object_key, p.size_bytes,
     m.bucket, m.measured_at, m.age_s, m.views, m.likes, m.comments, m.shares, m.absent,
     d.error as stopped_because, d.consumer as stopped_by, d.created_at as stopped_at, d.id as dead_letter,
     case
+        when p.settled = 'dropped' and p.state in ('failed', 'removed') then 'dropped'
         when p.state in ('unconfirmed', 'failed', 'removed', 'scheduled') then p.state
         when m.post_id is not null then 'measured'
         when p.state = 'published' then 'published'

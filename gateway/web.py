@@ -163,11 +163,16 @@ def _told(request: web.Request, problem: Problem, headers: Mapping[str, str] | N
 
 
 def guard_host(settings: Settings) -> Any:
-    """Refuse names that are not this server's: a web page elsewhere could point its own name here (DNS rebinding)."""
+    """Refuse addresses that cannot be, and names that are not this server's.
+
+    A web page elsewhere could point its own name here (DNS rebinding).
+    """
     known = {"localhost", settings.gateway_host, urlsplit(settings.public_url).hostname}
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if "\0" in request.path + request.query_string:  # which nothing stored here can hold
+            raise Problem(400, "The address holds a NUL character", mend="Leave %00 out.")
         name = urlsplit(f"//{request.host}").hostname or ""
         if request.path not in PROBES and name not in known and not _is_address(name):
             raise Problem(

@@ -1,4 +1,4 @@
-"""Numbers, times and names as people read them."""
+"""Numbers, times and names as people read them, and what they read where there is nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from typing import Final
 
 from gateway.html import Child, Html, el, fragment
 
-__all__ = ["age", "ago", "bytes_", "clock_time", "count", "not_available", "platform_title", "prose", "span", "when"]
+__all__ = [
+    "age",
+    "ago",
+    "bytes_",
+    "clock_time",
+    "count",
+    "empty",
+    "not_available",
+    "platform_title",
+    "prose",
+    "span",
+    "when",
+]
 
 _TITLES: Final = {
     "youtube": "YouTube",
@@ -60,6 +72,17 @@ def when(moment: datetime, *, now: datetime) -> Html:
 def not_available(because: str) -> Html:
     """Say that a value is not known, and why. Never a dash, never a zero."""
     return el("span", fragment("Not available, because ", because), class_="absent")
+
+
+def empty(title: str, *text: Child, command: str | None = None) -> Html:
+    """Say that there is nothing here, why, and what to do."""
+    return el(
+        "div",
+        el("p", title, class_="empty-title"),
+        el("p", *text),
+        el("p", el("code", command)) if command else None,
+        class_="empty",
+    )
 
 
 def prose(text: str) -> Html:

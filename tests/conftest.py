@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,21 @@ from yarl import URL
 
 from actors.runtime.db import Database, open_database
 from actors.runtime.settings import Settings
+from deploy import embedded
 from deploy.supervisor import Stack
 from tests.stack import ACK_WAIT_S, cloned, connected, fresh_stream, media_folder
 
 
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    """NATS and PostgreSQL of this test session."""
-    async with Stack(tmp_path_factory.mktemp("stack"), ack_wait_s=ACK_WAIT_S) as running:
+    """NATS and PostgreSQL of this test session.
+
+    Without fsync, which only a machine that loses power would miss: dropping a database waits seconds for it.
+    """
+    async with AsyncExitStack() as opened:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(embedded.POSTGRES_OPTIONS, "fsync", "off")
+            running = await opened.enter_async_context(Stack(tmp_path_factory.mktemp("stack"), ack_wait_s=ACK_WAIT_S))
         yield running
 
 

@@ -38,7 +38,7 @@ async def cloned(template_url: str) -> AsyncIterator[str]:
     template = urlsplit(template_url).path.lstrip("/")
     server = await asyncpg.connect(sibling(template_url, "postgres"))
     try:
-        await server.execute(f"create database {name} template {template}")
+        await server.execute(f"create database {name} template {template} strategy file_copy")
         yield sibling(template_url, name)
     finally:
         await server.execute(f"drop database if exists {name} with (force)")

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from actors.editor.fetch import fetch_page
 from actors.editor.words import SourceText
-from actors.runtime.addresses import configured_origins, refuse_unless_public
+from actors.runtime.addresses import configured_origins
 from actors.runtime.http import Http
 from actors.runtime.objects import content_key
 from actors.runtime.settings import Settings
@@ -47,7 +47,10 @@ class Acquired(Struct, frozen=True, kw_only=True):
 
 
 async def acquire_candidate(candidate: Candidate, folder: Path, http: Http) -> Acquired:
-    """Download the media that a platform offers. Raises: Reject, Retry, RateLimited."""
+    """Download the media that a platform offers. http: one that connects to public addresses alone.
+
+    Raises: Reject, Retry, RateLimited.
+    """
     if candidate.media_url is None:
         raise Reject("the platform offers no media file for this work", mend="import the file by hand")
     file = folder / "source"
@@ -59,10 +62,11 @@ async def acquire_candidate(candidate: Candidate, folder: Path, http: Http) -> A
 async def acquire_url(url: str, folder: Path, http: Http, settings: Settings) -> Acquired:
     """Fetch a video by its address: the file itself, or the one video of a web page.
 
+    Args: http: one that connects to public addresses alone.
     Raises: Reject, also if the address leads to a machine that is not public; Retry, RateLimited.
     """
     allowed = configured_origins(settings.api_urls)
-    direct = await _direct_address(url, http, settings)
+    direct = await _direct_address(url, http)
     if direct is not None:
         file = folder / "source"
         got = await http.download(direct, file, max_bytes=MAX_BYTES, deadline_s=DOWNLOAD_DEADLINE_S)
@@ -95,15 +99,9 @@ def source_key(sha256: str, container: str) -> ObjectKey:
     return content_key("sources", sha256, _SUFFIX_OF.get(family, f".{family}"))
 
 
-async def _direct_address(url: str, http: Http, settings: Settings) -> str | None:
-    """Follow redirects by hand and return the last address if a video file is there; None: a page, perhaps.
-
-    Each address is checked before it is asked. The host could still change its DNS answer before the download;
-    where that matters, a network policy that keeps the editor from private addresses is the remedy.
-    """
-    allowed = configured_origins(settings.api_urls)
+async def _direct_address(url: str, http: Http) -> str | None:
+    """Follow redirects by hand and return the last address if a video file is there; None: a page, perhaps."""
     for _ in range(MAX_REDIRECTS + 1):
-        await asyncio.to_thread(refuse_unless_public, url, allowed)
         try:
             answer = await http.request("HEAD", url)
         except Retry:

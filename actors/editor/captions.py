@@ -29,6 +29,11 @@ class Captioned(Struct, frozen=True, kw_only=True):
     cues: tuple[Cue, ...]
     voice_us: int = 0
 
+    @property
+    def language(self) -> str | None:
+        """The language of the words; None: it is not known. Voice and alignment are English, and refuse other words."""
+        return "en" if self.origin in {"aligned", "narrated"} else None
+
 
 async def captions_for(
     media: Path, probe: Probe, *, script: str, subtitles: bytes | None, narrate: bool, voice: Path

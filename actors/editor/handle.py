@@ -26,6 +26,7 @@ from actors.editor.words import SourceText, compose, title_from_file_name
 from actors.editor.writer import post_text
 from actors.runtime import slots
 from actors.runtime.db import into, load_queries
+from actors.runtime.http import open_http
 from actors.runtime.killpoint import reach
 from actors.runtime.objects import content_key
 from actors.runtime.probe import probe_file
@@ -34,6 +35,7 @@ from contracts.changes import rights_of
 from contracts.errors import Reject
 from contracts.events import CandidateSelected, Destination, ImportRequested, RenderRequested
 from contracts.ids import ItemId, ObjectKey, derived
+from contracts.language import language_tag
 from contracts.media import Probe
 from contracts.plan import Cue, Plan
 from contracts.rights import RightsRecord
@@ -56,11 +58,15 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 class _Wish(Struct, frozen=True, kw_only=True):
-    """What is to be made of an item's source. titled: a person gave the title, which stands; style: of the captions."""
+    """What is to be made of an item's source.
+
+    titled: a person gave the title, which stands; language: of the source, as it tells it; style: of the captions.
+    """
 
     item_id: ItemId
     words: SourceText
     titled: bool = False
+    language: str | None = None
     style: str = ""
     script: str = ""
     narrate: bool = False
@@ -81,7 +87,8 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
         source = await _stored(services, event.item_id)
         if source is None:
             with services.scratch() as folder:
-                acquired = await acquire_candidate(candidate, folder, services.http)
+                async with open_http(services.settings, services.clock, only_public=True) as http:
+                    acquired = await acquire_candidate(candidate, folder, http)
                 require_none_stricter(await known_rights(services, event.item_id, acquired.sha256), candidate.rights)
                 rights = await proven(services, candidate.rights, sha256=acquired.sha256, told=candidate)
                 source = await _keep(services, event.item_id, acquired, rights)
@@ -93,7 +100,13 @@ async def handle_selected(work: Work[CandidateSelected], services: Services) -> 
                 source = await _record(services, event.item_id, replace(source, rights=rights))
         words = SourceText(title=candidate.title, description=candidate.description, tags=candidate.tags)
         subtitles_key = await _offered_subtitles(services, candidate.subtitles_url, work)
-        wish = _Wish(item_id=event.item_id, words=words, subtitles_key=subtitles_key, destination=event.destination)
+        wish = _Wish(
+            item_id=event.item_id,
+            words=words,
+            language=language_tag(candidate.language),
+            subtitles_key=subtitles_key,
+            destination=event.destination,
+        )
         await _edit(work, services, wish, source)
 
 
@@ -117,7 +130,9 @@ async def handle_import(work: Work[ImportRequested], services: Services) -> None
                     await _import(work, services, Acquired(file=file, sha256=source.sha256, words=words))
                 return
             with services.scratch() as folder:
-                await _import(work, services, await acquire_url(event.url, folder, services.http, services.settings))
+                async with open_http(services.settings, services.clock, only_public=True) as http:
+                    acquired = await acquire_url(event.url, folder, http, services.settings)
+                await _import(work, services, acquired)
     else:
         raise Reject("the import names neither a stored file (key) nor an address (url)", mend="give one of them")
 
@@ -132,7 +147,8 @@ async def _offered_subtitles(services: Services, url: str | None, work: Work[Any
     with services.scratch() as folder:
         file = folder / "subtitles"
         try:
-            await services.http.download(url, file, max_bytes=MAX_SUBTITLES_BYTES, deadline_s=SUBTITLES_DEADLINE_S)
+            async with open_http(services.settings, services.clock, only_public=True) as http:
+                await http.download(url, file, max_bytes=MAX_SUBTITLES_BYTES, deadline_s=SUBTITLES_DEADLINE_S)
         except Reject as error:
             work.log.warning("edit.no_subtitles", because=str(error))
             return None
@@ -275,6 +291,7 @@ async def _edit(work: Work[Any], services: Services, wish: _Wish, source: Asset)
                 hashtags=text.hashtags,
                 synthetic=voice is not None,
                 destination=wish.destination,
+                language=captioned.language if captioned and captioned.language else wish.language,
             )
         )
     for chosen in plan.chosen or ():

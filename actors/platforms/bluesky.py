@@ -68,6 +68,7 @@ CAPS: Final = Caps(
     publish=True,
     measure=True,
     looks=True,
+    captions=True,
     keyless=True,
     sees="the week's posts with a video or a link to one, by words, and trends; no views, no lengths",
     costs="1 request for 100 posts, at most 3 a scan, of 3,000 in 5 minutes",

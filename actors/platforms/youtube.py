@@ -163,15 +163,19 @@ def with_report(metrics: PostMetrics, report: Report) -> PostMetrics:
     )
 
 
-def parse_channel(answer: Any) -> tuple[Identity, str | None]:
-    """Read channels.list: who it is and the playlist of own uploads. Raises: Reject if there is no channel."""
+def parse_channel(answer: Any, *, watch_url: str = WATCH_URL) -> tuple[Identity, str | None]:
+    """Read channels.list: who it is and the playlist of own uploads. Raises: Reject if there is no channel.
+
+    The address is that of the id: a handle (`customUrl`) can be changed.
+    """
     items = answer.get("items") if isinstance(answer, dict) else None
     if not items:
         raise Reject("the Google account has no YouTube channel", mend=MENDS["authenticatedUserNotChannel"])
     channel = items[0]
     playlists = (channel.get("contentDetails") or {}).get("relatedPlaylists") or {}
     title = (channel.get("snippet") or {}).get("title") or channel["id"]
-    return Identity(account_id=f"{NAME}:{channel['id']}", title=title), playlists.get("uploads")
+    url = f"{watch_url}/channel/{channel['id']}"
+    return Identity(account_id=f"{NAME}:{channel['id']}", title=title, url=url), playlists.get("uploads")
 
 
 async def identify(http: Http, settings: Settings, access_token: str, *, now: datetime) -> Identity:
@@ -185,7 +189,7 @@ async def identify(http: Http, settings: Settings, access_token: str, *, now: da
     if parse_reason(answer)[0] == "youtubeSignupRequired":
         raise Reject("the Google account has no YouTube channel", mend=MENDS["authenticatedUserNotChannel"])
     raise_for_answer(answer, what="reading the channel", now=now)
-    return parse_channel(answer.json())[0]
+    return parse_channel(answer.json(), watch_url=settings.api_url("youtube_www", WATCH_URL))[0]
 
 
 def _count(told: Any) -> int | None:

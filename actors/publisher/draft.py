@@ -39,6 +39,7 @@ def as_request(event: RenderCompleted | PostRequested) -> PostRequested | None:
         description=event.description,
         hashtags=event.hashtags,
         synthetic=event.synthetic,
+        language=event.language,
     )
 
 
@@ -75,6 +76,7 @@ def make_draft(request: PostRequested, *, limits: Limits, now: datetime) -> Draf
         for_children=destination.for_children,
         thumbnail=request.thumbnail_key,
         subtitles=request.subtitles_key,
+        language=request.language,
         options=destination.options,
         privacy=privacy,
         publish_at=publish_at,

@@ -68,6 +68,7 @@ async def fit(work: Work[Any], services: Services, posts: Posts, request: PostRe
                 hashtags=request.hashtags,
                 synthetic=request.synthetic,
                 destination=request.destination,
+                language=request.language,
             )
         )
     work.log.info("post.rendered_again", post_id=post.post_id, because=because)

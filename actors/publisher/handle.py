@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from actors import platforms
 from actors.publisher.doubt import Doubt
 from actors.publisher.draft import as_request, make_draft, privacy_note
-from actors.publisher.dress import dressed, wants_dress
+from actors.publisher.dress import by_hand, dressed, wants_dress
 from actors.publisher.earning import with_links
 from actors.publisher.fit import fit
 from actors.publisher.journal import SessionJournal
@@ -267,9 +267,8 @@ class _Posting:
         now, shown_at = self._work.now, post.draft.publish_at
         note = "; ".join(part for part in (privacy_note(post.draft, remote.privacy), undressed) if part)
         async with self._work.commit() as tx:
-            await tx.conn.execute(
-                Q["set_published"], post.post_id, remote.platform_post_id, remote.url, remote.privacy, note, now
-            )
+            values = (remote.platform_post_id, remote.url, remote.privacy, note, now, by_hand(remote, undressed))
+            await tx.conn.execute(Q["set_published"], post.post_id, *values)
             await slots.release(tx.conn, post.item_id, self._request.destination)
             tx.emit(
                 PostPublished(

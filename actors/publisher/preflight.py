@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any, Final
 
 from msgspec import Struct
@@ -26,6 +27,8 @@ CODEC_NAMES: Final = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9
 """Names of FFmpeg's decoders that differ from the codec's."""
 RATE_TOLERANCE: Final = 1.0011
 """29.97 for 30: a limit of 30 means both."""
+ONE_SHAPE: Final = 1.05
+"""A platform that takes shapes this near to each other means the one between them."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -94,7 +97,7 @@ def _form(probe: Probe, limits: Limits) -> Iterator[Finding]:
     if taken and not taken & set(probe.container.split(",")):
         fit = next((name for name in ("mp4", "mov") if name in taken), None)
         yield Finding(
-            what=f"the file is {probe.container}, taken is {_either(limits.containers)}",
+            what=f"the file is {probe.container}; it must be {_either(limits.containers)}",
             mend="Render it as that",
             output={"container": fit} if fit else {},
         )
@@ -102,14 +105,14 @@ def _form(probe: Probe, limits: Limits) -> Iterator[Finding]:
     if limits.video_codecs and codec not in limits.video_codecs:
         known = next((name for name in ("h264", "hevc") if name in limits.video_codecs), None)
         yield Finding(
-            what=f"the picture is {codec}, taken is {_either(limits.video_codecs)}",
+            what=f"the picture is {codec}; it must be {_either(limits.video_codecs)}",
             mend="Render it as that",
             output={"video_codec": known} if known else {},
         )
     audio = probe.audio
     if limits.audio_codecs and audio is not None and audio.codec not in limits.audio_codecs:
         yield Finding(
-            what=f"the sound is {audio.codec}, taken is {_either(limits.audio_codecs)}",
+            what=f"the sound is {audio.codec}; it must be {_either(limits.audio_codecs)}",
             mend="Render it as that",
             output={"audio_codec": "aac"} if "aac" in limits.audio_codecs else {},
         )
@@ -132,7 +135,7 @@ def _picture(video: VideoStream, limits: Limits) -> Iterator[Finding]:
     size = _fitted(wide, high, limits)
     if size != (wide, high):
         yield Finding(
-            what=f"the picture is {wide}x{high} px; {_sides(limits)}",
+            what=f"the picture is {wide}x{high} px ({_ratio(wide / high)}); {_sides(limits)}",
             mend="Render it at another size",
             output={"width_px": size[0], "height_px": size[1]},
         )
@@ -154,14 +157,23 @@ def _fitted(wide: int, high: int, limits: Limits) -> tuple[int, int]:
 
 
 def _sides(limits: Limits) -> str:
-    told = [
+    low, high = limits.min_aspect, limits.max_aspect
+    if low and high and high / low < ONE_SHAPE:
+        shape = f"{_ratio((low + high) / 2)} (width to height)"
+    else:
+        told = (f"at least {_ratio(low)}" if low else "", f"at most {_ratio(high)}" if high else "")
+        shape = " and ".join(part for part in told if part) + " (width to height)" if low or high else ""
+    parts = (
+        shape,
         f"at most {limits.max_width_px} px wide" if limits.max_width_px else "",
         f"at most {limits.max_height_px} px high" if limits.max_height_px else "",
-        f"at least {limits.min_side_px} px a side" if limits.min_side_px else "",
-        f"width / height from {limits.min_aspect:.4g}" if limits.min_aspect else "",
-        f"width / height up to {limits.max_aspect:.4g}" if limits.max_aspect else "",
-    ]
-    return f"taken is {', '.join(part for part in told if part)}"
+        f"at least {limits.min_side_px} px on each side" if limits.min_side_px else "",
+    )
+    return "it must be " + ", ".join(part for part in parts if part)
+
+
+def _ratio(aspect: float) -> str:
+    return "{}:{}".format(*Fraction(aspect).limit_denominator(100).as_integer_ratio())
 
 
 def _either(names: tuple[str, ...]) -> str:

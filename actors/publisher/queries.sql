@@ -83,7 +83,7 @@ where post_id = $1 and state <> 'published';
 
 -- name: set_published :exec
 update posts
-set state = 'published', platform_post_id = $2, url = $3, privacy = $4, because = $5, next_action = '', session = null,
+set state = 'published', platform_post_id = $2, url = $3, privacy = $4, because = $5, next_action = $7, session = null,
     published_at = coalesce(published_at, $6), updated_at = $6
 where post_id = $1;
 
@@ -116,9 +116,11 @@ insert into probes (sha256, probe, read_at) values ($1, $2, $3) on conflict (sha
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;
 
--- name: note_standing :val  How a post stands, also one that was removed; returns what was said of it before
+-- name: note_standing :val  How a post stands, also one that was removed; returns what was said of it before. What a
+-- person was to do, or did, about it is over when it is taken down or comes back
 update posts p
-set state = $2, because = $3, next_action = case when $2 = 'removed' then '' else p.next_action end, updated_at = $4
+set state = $2, because = $3, updated_at = $4, next_action = case when p.state = $2 then p.next_action else '' end,
+    settled = case when p.state = 'removed' and $2 = 'published' then null else p.settled end
 from posts before
 where p.post_id = $1 and before.post_id = p.post_id and p.state in ('published', 'removed')
 returning before.because;

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from actors import platforms
 from actors.publisher.draft import fresh
+from actors.publisher.dress import additions
 from actors.publisher.posts import Q
 from actors.runtime.clock import Clock
 from actors.runtime.db import Database, Record, into
@@ -67,12 +68,14 @@ class Remedy:
             raise Reject(f"post {post_id} was sent to no account yet", mend="There is nothing to settle")
         platform_post_id = platform_post_id or row["platform_post_id"] or _id_in(row["platform"], url)
         note = f"a person said on {self._clock.now():%Y-%m-%d %H:%M} UTC that it is there"
-        shown_at = msgspec.convert(row["draft"], Draft).publish_at
+        draft = msgspec.convert(row["draft"], Draft)
+        added, shown_at = " and ".join(additions(draft)), draft.publish_at
+        look = f"see whether it has its {added}; add what is missing by hand: {url}" if added else ""
         try:
             async with self._settling(row) as tx:
                 now = self._clock.now()
                 await tx.conn.execute(Q["settle"], post_id, "url", row["state"], "", "", now)
-                values = (platform_post_id, url, row["privacy"], note, now)
+                values = (platform_post_id, url, row["privacy"], note, now, look)
                 await tx.conn.execute(Q["set_published"], post_id, *values)
                 tx.emit(
                     PostPublished(
@@ -109,14 +112,29 @@ class Remedy:
         return f"post {row['post_id']} is sent anew"
 
     async def dropped(self, post: str) -> str:
-        """It is given up. What may be there stays known, so that a new wish for it asks first. Raises: Reject."""
+        """It is given up; one that was taken down is put away, and stays known as taken down. Raises: Reject.
+
+        What may be there stays known, so that a new wish for it asks first.
+        """
         row = await self._found(post)
+        if row["state"] == "removed":
+            return await self._put_away(row)
         _refuse_settled(row)
         async with self._settling(row) as tx:
             because = f"a person gave it up on {self._clock.now():%Y-%m-%d %H:%M} UTC; it was {row['state']}"
             again = "none; ask for it again with `ettametta post`"
             await tx.conn.execute(Q["settle"], row["post_id"], "dropped", "failed", because, again, self._clock.now())
         return f"post {row['post_id']} is given up"
+
+    async def _put_away(self, row: Record) -> str:
+        """Keep the reason as the platform gave it: if the post comes back, the pause that it brought about is found."""
+        if row["settled"] == "dropped":
+            raise Reject(f"post {row['post_id']} is put away already", mend="Nothing is to be done")
+        async with self._settling(row) as tx:
+            now = self._clock.now()
+            done = f"none: a person put it away on {now:%Y-%m-%d %H:%M} UTC"
+            await tx.conn.execute(Q["settle"], row["post_id"], "dropped", "removed", row["because"], done, now)
+        return f"post {row['post_id']} is put away: {row['because']}"
 
     @asynccontextmanager
     async def _settling(self, row: Record) -> AsyncIterator[Tx]:

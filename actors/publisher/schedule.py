@@ -142,7 +142,7 @@ def _at(time: Time, *, now: datetime, because: str = "") -> Decision:
 
 def no_room(post: PostId, at: datetime, against: str, openings: Openings) -> Reject:
     """Return the error for a time that the account's timetable does not allow."""
-    free = openings.moment(at)
+    free = openings.told_moment(at)
     mend = "Change it: ettametta schedule set"
     if free is not None:
         told = free.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -242,6 +242,13 @@ class Openings:
             at = max(obstacle[0], at + SECOND)
         return None
 
+    def told_moment(self, after: datetime) -> datetime | None:
+        """Return the first whole second as `moment` does: what people are told to the second can be asked for."""
+        at = self.moment(after)
+        while at is not None and at.microsecond:
+            at = self.moment(at.replace(microsecond=0) + SECOND)
+        return at
+
     def conflict(self, at: datetime) -> str:
         """Say why nothing can be posted at a moment; empty: it can."""
         found = self._obstacle(at.astimezone(UTC))

@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from actors.ranker.address import page_at, work_at
 from actors.ranker.context import context_of
+from actors.ranker.entries import Seen, counts_of
 from actors.ranker.identity import mark_of, number_of
-from actors.ranker.ingest import Seen, adopt, counts_of, ingest, lock_works
+from actors.ranker.ingest import adopt, ingest, lock_works
 from actors.ranker.judge import Judged, votes
 from actors.ranker.lines import check, check_names
 from actors.ranker.model import in_use

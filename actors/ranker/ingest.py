@@ -6,21 +6,21 @@ make them wait for each other. Alone, new rows are copied straight in; only what
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
-from actors.ranker.identity import Mark, Verdict, length_tolerance_us, mark_of, number_of, same_work
+from actors.ranker.entries import Batch, Entry, Seen, prepare
+from actors.ranker.identity import number_of
+from actors.ranker.joins import Joins, join_by_key, join_by_title, node_of
 from actors.ranker.recent import (
     COUNT_COLUMNS,
-    PACKED_BYTES,
     RECENT,
     Counts,
     copied,
@@ -30,53 +30,19 @@ from actors.ranker.recent import (
     pack,
     recents,
 )
-from actors.ranker.stored import stored
 from actors.runtime.db import Connection, Record, load_queries
-from contracts.events import Reason
-from contracts.ids import CorrelationId, ItemId
 from contracts.platform import Candidate, Metrics
 from contracts.rights import RightsRecord
 
-__all__ = [
-    "Batch",
-    "Counts",
-    "Entry",
-    "Ingested",
-    "Seen",
-    "adopt",
-    "counts_of",
-    "ingest",
-    "lock_works",
-    "prepare",
-    "rejoin",
-    "store",
-    "work_of",
-]
+__all__ = ["Ingested", "adopt", "ingest", "lock_works", "rejoin", "store", "work_of"]
 
 Q: Final = load_queries(Path(__file__).with_name("ingest.sql"))
-
-MOST_NAMESAKES: Final = 8
-"""Items of one title and length that a new one is compared with: works that share so much are a series."""
 
 FEWEST_COPIED: Final = 100
 """Fewer new items are not worth the statements that a COPY takes around it."""
 _YOUNGEST: Final = 2**63 - 1
 """Stands for the number of an item that is not stored yet."""
-_NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-_JSON: Final = msgspec.json.Encoder()
 _IMPORT: Final = "import"
-
-
-class Seen(Struct, frozen=True, kw_only=True, gc=False):
-    """A candidate with the observations to store of it. picture: of its thumbnail, by `picture.look_of`."""
-
-    candidate: Candidate
-    counts: tuple[Counts, ...]
-    niche: str = ""
-    correlation_id: CorrelationId = CorrelationId("")
-    score: float | None = None
-    reasons: tuple[Reason, ...] | None = None
-    picture: int | None = None
 
 
 class Ingested(Struct, frozen=True, kw_only=True):
@@ -94,104 +60,9 @@ class Ingested(Struct, frozen=True, kw_only=True):
         return Ingested(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-class Entry(Struct, kw_only=True, gc=False):
-    """One item of a batch: its newest sighting, all its observations, and what the database says of it.
-
-    keys: the item's id, its address where that is another, and the work that it links to; numbers: of those, in that
-    order; candidate, rights, reasons: JSON; counts: by `pack`; recent: as `marks` holds it.
-    """
-
-    mark: Mark
-    title: str
-    url: str
-    niche: str
-    correlation_id: CorrelationId
-    score: float | None
-    candidate: bytes
-    rights: bytes
-    reasons: bytes | None
-    counts: bytes
-    observations: int
-    seen_at: datetime | None
-    title_key: int | None
-    creator_key: int | None
-    link: str | None
-    keys: tuple[str, ...]
-    numbers: tuple[int | None, ...]
-    item_no: int = 0
-    work_id: int | None = None
-    was_known: bool = False
-    recent: bytes = b""
-    because: str = ""
-
-
-Batch: TypeAlias = list[Entry]
-"""Entries by item id, each item once."""
-
-
-def counts_of(candidate: Candidate) -> Counts:
-    """Return the counts that a candidate came with."""
-    of = candidate.metrics
-    return Counts(at=candidate.observed_at, views=of.views, likes=of.likes, comments=of.comments, shares=of.shares)
-
-
 async def ingest(conn: Connection, batch: Iterable[Seen]) -> Ingested:
     """Store a batch inside the caller's transaction. The lock on works is held until that ends."""
     return await store(conn, prepare(batch))
-
-
-def prepare(batch: Iterable[Seen]) -> Batch:
-    """Do all that needs no database. May run in a thread."""
-    newest_of: dict[ItemId, Seen] = {}
-    several: dict[ItemId, dict[datetime, Counts]] = {}
-    for one in batch:
-        item_id = one.candidate.item_id
-        earlier = newest_of.setdefault(item_id, one)
-        if earlier is one:
-            continue
-        counts = several.setdefault(item_id, {each.at: each for each in earlier.counts})
-        more = {each.at: each for each in one.counts}
-        if earlier.candidate.observed_at <= one.candidate.observed_at:
-            newest_of[item_id] = one
-            several[item_id] = counts | more
-        else:
-            several[item_id] = more | counts
-    return [
-        _entry(newest_of[item_id], several[item_id].values() if item_id in several else newest_of[item_id].counts)
-        for item_id in sorted(newest_of)
-    ]
-
-
-def _entry(one: Seen, counts: Iterable[Counts]) -> Entry:
-    candidate = stored(one.candidate)
-    mark = mark_of(candidate, picture=one.picture)
-    packed = pack(counts)
-    keys = mark.own if mark.link is None else (*mark.own, mark.link)
-    return Entry(
-        mark=mark,
-        title=candidate.title.replace("\0", ""),
-        url=candidate.url.replace("\0", ""),
-        niche=one.niche,
-        correlation_id=one.correlation_id,
-        score=one.score,
-        candidate=_json(candidate),
-        rights=_json(candidate.rights),
-        reasons=None if one.reasons is None else _json(one.reasons),
-        counts=packed,
-        observations=len(packed) // PACKED_BYTES,
-        seen_at=newest(packed),
-        title_key=number_of(mark.title),
-        creator_key=number_of(mark.creator),
-        link=mark.link,
-        keys=keys,
-        numbers=tuple([number_of(key) for key in keys]),
-    )
-
-
-def _json(value: object) -> bytes:
-    """Return JSON without NUL, which PostgreSQL refuses."""
-    text = _JSON.encode(value)
-    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
 
 
 async def lock_works(conn: Connection) -> None:
@@ -207,9 +78,9 @@ async def store(conn: Connection, batch: Batch) -> Ingested:
     works = await _put_items(conn, batch)
     fresh = [entry for entry in batch if entry.work_id is None]
     linking = [entry for entry in batch if entry.work_id is not None and entry.link is not None]
-    joins = _Joins()
-    known_keys = await _join_by_key(conn, [*fresh, *linking], works, joins)
-    await _join_by_title(conn, fresh, joins)
+    joins = Joins()
+    known_keys = await join_by_key(conn, [*fresh, *linking], works, joins)
+    await join_by_title(conn, fresh, joins)
     founded, lost = joins.settle(fresh, linking)
     if lost:
         await conn.execute(Q["move_marks"], [old for old, _ in lost], [kept for _, kept in lost])
@@ -235,8 +106,8 @@ async def rejoin(conn: Connection, batch: Batch) -> int:
     """
     await lock_works(conn)
     await _look_up(conn, {entry.mark.item_id: entry for entry in batch}, [entry.mark.item_id for entry in batch])
-    joins = _Joins()
-    await _join_by_title(conn, [entry for entry in batch if entry.work_id is not None], joins, merging=True)
+    joins = Joins()
+    await join_by_title(conn, [entry for entry in batch if entry.work_id is not None], joins, merging=True)
     lost = joins.lost()
     if lost:
         await conn.execute(Q["move_marks"], [old for old, _ in lost], [kept for _, kept in lost])
@@ -251,10 +122,10 @@ async def work_of(conn: Connection, candidate: Candidate) -> int | None:
     (entry,) = prepare([Seen(candidate=candidate, counts=())])
     works = await _look_up(conn, {entry.mark.item_id: entry}, entry.keys)
     if entry.work_id is None:
-        joins, entry.item_no = _Joins(), entry.item_no or _YOUNGEST
-        await _join_by_key(conn, [entry], works, joins)
-        await _join_by_title(conn, [entry], joins)
-        root = joins.root(_node(entry))
+        joins, entry.item_no = Joins(), entry.item_no or _YOUNGEST
+        await join_by_key(conn, [entry], works, joins)
+        await join_by_title(conn, [entry], joins)
+        root = joins.root(node_of(entry))
         entry.work_id = root if root > 0 else None
     return entry.work_id
 
@@ -338,145 +209,6 @@ async def _look_up(conn: Connection, by_id: dict[str, Entry], item_ids: Sequence
             if row["link"] is not None:
                 entry.link, entry.keys = None, entry.mark.own
     return works
-
-
-class _Joins:
-    """Works and new items, joined step by step (union-find). A node is a work id, or a new item's number negated."""
-
-    def __init__(self) -> None:
-        self._above: dict[int, int] = {}
-        self.joined = 0
-
-    def root(self, node: int) -> int:
-        above = self._above
-        while (higher := above.get(node, node)) != node:
-            above[node] = node = above.get(higher, higher)
-        return node
-
-    def join(self, a: int, b: int) -> bool:
-        """Join two nodes; return whether they were apart. Works lie above new items, old above young."""
-        a, b = self.root(a), self.root(b)
-        if a == b:
-            return False
-        top, below = sorted((a, b), key=lambda node: (node < 0, abs(node)))
-        self._above[below] = top
-        return True
-
-    def settle(self, fresh: Sequence[Entry], linking: Sequence[Entry]) -> tuple[int, list[tuple[int, int]]]:
-        """Give every item its work. Returns: how many works are new, and (lost, kept) of merged ones."""
-        founded: set[int] = set()
-        for entry in fresh:
-            root = self.root(-entry.item_no)
-            entry.work_id = abs(root)
-            if root < 0:
-                founded.add(entry.work_id)
-        for entry in linking:
-            entry.work_id = self.root(_node(entry))
-        return len(founded), self.lost()
-
-    def lost(self) -> list[tuple[int, int]]:
-        """Return (lost, kept) of works that became one."""
-        pairs = ((node, self.root(node)) for node in self._above if node > 0)
-        return sorted(pair for pair in pairs if pair[0] != pair[1])
-
-
-def _node(entry: Entry) -> int:
-    return -entry.item_no if entry.work_id is None else entry.work_id
-
-
-async def _join_by_key(
-    conn: Connection, entries: Sequence[Entry], works: dict[str, int | None], joins: _Joins
-) -> set[str]:
-    """Join what shares an id or address; return those of them that lead to a work already."""
-    asked = {
-        key: number
-        for entry in entries
-        for key, number in zip(entry.keys, entry.numbers, strict=False)
-        if number is not None
-    }
-    by_number = {row["key"]: row["work_id"] for row in await conn.fetch(Q["keys"], list(asked.values()))}
-    held: dict[str, int] = {key: work for key, work in works.items() if work is not None}
-    for key, number in asked.items() if by_number else ():
-        if number in by_number:
-            joins.join(held.setdefault(key, by_number[number]), by_number[number])
-    known = set(held)
-    for entry in entries:
-        node = _node(entry)
-        for at, key in enumerate(entry.keys):
-            if joins.join(held.setdefault(key, node), node):
-                entry.because = f"it {'is' if at < len(entry.mark.own) else 'links to'} {key}"
-    return known
-
-
-async def _join_by_title(conn: Connection, fresh: Sequence[Entry], joins: _Joins, *, merging: bool = False) -> None:
-    titled = [entry for entry in fresh if entry.title_key is not None and entry.mark.duration_us is not None]
-    bounds = [_length_bounds(entry.mark) for entry in titled]
-    rows = await conn.fetch(
-        Q["namesakes"],
-        list(range(len(titled))),
-        [entry.title_key for entry in titled],
-        [least for least, _ in bounds],
-        [most for _, most in bounds],
-        MOST_NAMESAKES,
-    )
-    others: dict[ItemId, list[tuple[int, Verdict]]] = {}
-    for row in rows:
-        mark = titled[row["at"]].mark
-        verdict = same_work(mark, _stored(row, mark))
-        if merging and verdict.same and row["picture"] is None:
-            continue
-        others.setdefault(mark.item_id, []).append((row["work_id"], verdict))
-    for group in _namesakes(titled):
-        for at, entry in enumerate(group):
-            told = others.get(entry.mark.item_id, [])
-            told += [(_node(o), same_work(entry.mark, o.mark)) for o in group[max(at - MOST_NAMESAKES, 0) : at]]
-            _join_one(joins, entry, told, merging=merging)
-
-
-def _join_one(joins: _Joins, entry: Entry, others: Sequence[tuple[int, Verdict]], *, merging: bool) -> None:
-    """Join an item to the first work of its title that fits, and to none that holds another part of a series.
-
-    Two works that are there already are not merged for a title's sake, but by a picture that was looked at (merging).
-    """
-    against = {joins.root(node) for node, verdict in others if verdict.against}
-    for node, verdict in others:
-        root, own = joins.root(node), joins.root(_node(entry))
-        if verdict.same and root not in against and (merging or not (root > 0 and own > 0)) and joins.join(root, own):
-            entry.because = verdict.because
-            return
-
-
-def _namesakes(titled: Sequence[Entry]) -> Iterator[list[Entry]]:
-    groups: dict[int | None, list[Entry]] = {}
-    for entry in titled:
-        groups.setdefault(entry.title_key, []).append(entry)
-    for group in groups.values():
-        yield sorted(group, key=lambda entry: entry.mark.duration_us or 0)
-
-
-def _length_bounds(mark: Mark) -> tuple[int, int]:
-    """Return lengths between which all that can agree lie; `same_work` decides."""
-    length = mark.duration_us or 0
-    slack = length_tolerance_us(length)
-    return length - slack, length + slack
-
-
-def _stored(row: Record, like: Mark) -> Mark:
-    """Return the mark of a stored item of the same title; of its creator only whether it is the same one is known."""
-    creator_key = row["creator_key"]
-    same = creator_key is not None and creator_key == number_of(like.creator)
-    return Mark(
-        item_id=row["item_id"],
-        platform=row["platform"],
-        own=(row["item_id"],),
-        title=like.title,
-        telling=like.telling,
-        duration_us=row["duration_us"],
-        creator=like.creator if same else "" if creator_key is None else "another",
-        language=row["language"],
-        picture=row["picture"],
-        published_at=row["published_at"],
-    )
 
 
 async def _put_marks(conn: Connection, fresh: Sequence[Entry]) -> None:

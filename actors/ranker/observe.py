@@ -7,6 +7,7 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from itertools import islice
 from multiprocessing import get_context
@@ -15,12 +16,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from actors.ranker.ingest import Entry, Ingested, Seen, counts_of, prepare, store
+from actors.ranker.entries import Entry, Seen, counts_of, prepare
+from actors.ranker.ingest import Ingested, store
 from actors.ranker.lines import Line, check_names, moment, numbered, parse_line
 from actors.ranker.recent import Counts
 from actors.ranker.stored import StoredCandidate, StoredMetrics, StoredRights
 from actors.runtime.db import Database
 from actors.runtime.isolate import die_with_parent
+from contracts.errors import Reject
 from contracts.events import CandidateFound
 from contracts.ids import CorrelationId, ItemId
 from contracts.platform import Candidate
@@ -167,7 +170,8 @@ async def observe(db: Database, lines: Iterable[bytes], *, batch: int = BATCH) -
 
     The next batches are read and prepared in a process of their own while the database works on the one before; a file
     of no more than one batch needs none.
-    Raises: errors of the database. Running again on the same file changes nothing.
+    Running again on the same file changes nothing.
+    Raises: errors of the database; Reject if the process that prepares the lines is ended.
     """
     observed = Observed(bad=[])
     ahead = numbered(lines)
@@ -184,6 +188,11 @@ async def observe(db: Database, lines: Iterable[bytes], *, batch: int = BATCH) -
                 following.append(loop.run_in_executor(worker, prepare_lines, taken))
                 taken = await asyncio.to_thread(_take, ahead, batch)
             await _store(db, await following.popleft(), observed)
+    except BrokenProcessPool:
+        raise Reject(
+            "the process that prepares the lines was ended from outside, for want of memory perhaps",
+            mend="Run it again: what is stored stays, and nothing is stored twice",
+        ) from None
     finally:
         await asyncio.to_thread(worker.shutdown, cancel_futures=True)
     return observed

@@ -10,16 +10,14 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
-from urllib.parse import urljoin
 
 import msgspec
 
-from actors.ranker.ingest import Q, Seen, prepare, rejoin
+from actors.ranker.entries import Seen, prepare
+from actors.ranker.ingest import Q, rejoin
 from actors.ranker.look import looks_of
-from actors.runtime.addresses import configured_origins, refuse_unless_public
-from actors.runtime.http import Http
+from actors.runtime.http import Http, open_http
 from actors.runtime.log import get_logger
-from actors.runtime.settings import Settings
 from actors.runtime.work import Services
 from contracts.errors import RateLimited, Reject, Retry
 from contracts.platform import Candidate
@@ -32,8 +30,6 @@ RECENTLY: Final = timedelta(days=2)
 PARALLEL: Final = 4
 DEADLINE_S: Final = 10.0
 MAX_BYTES: Final = 2 << 20
-MAX_REDIRECTS: Final = 3
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 async def look_at_thumbnails(services: Services) -> None:
@@ -65,7 +61,7 @@ async def _fetch_all(services: Services, candidates: dict[int, Candidate], folde
     async def one(item_no: int, url: str) -> tuple[int, Path] | None:
         async with turns:
             try:
-                data = await _fetch(url, services.http, services.settings)
+                data = await _fetch(url, http)
             except (Reject, Retry, RateLimited) as error:
                 get_logger().debug("thumbnail.not_fetched", item_no=item_no, because=str(error))
                 return None
@@ -73,21 +69,15 @@ async def _fetch_all(services: Services, candidates: dict[int, Candidate], folde
         await asyncio.to_thread(file.write_bytes, data)
         return item_no, file
 
-    async with asyncio.TaskGroup() as group:
+    # Strangers give these addresses.
+    async with open_http(services.settings, services.clock, only_public=True) as http, asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(no, found.thumbnail_url or "")) for no, found in candidates.items()]
     return dict(done for task in tasks if (done := task.result()) is not None)
 
 
-async def _fetch(url: str, http: Http, settings: Settings) -> bytes:
-    """Fetch a picture from a public address, redirects checked one by one. Raises: Reject, Retry, RateLimited."""
-    allowed = configured_origins(settings.api_urls)
-    for _ in range(MAX_REDIRECTS + 1):
-        await asyncio.to_thread(refuse_unless_public, url, allowed)
-        answer = await http.request("GET", url, deadline_s=DEADLINE_S, max_body_bytes=MAX_BYTES)
-        if answer.status in _REDIRECTS and "Location" in answer.headers:
-            url = urljoin(url, answer.headers["Location"])
-            continue
-        if answer.status != 200:
-            raise Reject(f"a thumbnail answered {answer.status}")
-        return answer.body
-    raise Reject("a thumbnail redirects too often")
+async def _fetch(url: str, http: Http) -> bytes:
+    """Fetch a picture. Raises: Reject, Retry, RateLimited."""
+    answer = await http.request("GET", url, deadline_s=DEADLINE_S, follow=True, max_body_bytes=MAX_BYTES)
+    if answer.status != 200:
+        raise Reject(f"a thumbnail answered {answer.status}")
+    return answer.body

@@ -35,7 +35,7 @@ from contracts.plan import Grade, Image, Plan
 __all__ = ["Materials", "Target", "render_chunks"]
 
 _C: Final = ctypes.CDLL(None)
-QUEUE_FRAMES: Final = 2
+QUEUE_FRAMES: Final = 1
 TELL_EVERY_FRAMES: Final = 10
 
 

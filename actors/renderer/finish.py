@@ -22,6 +22,7 @@ from actors.runtime.work import Services, Work
 from contracts.changes import rights_of
 from contracts.events import Destination, RenderCompleted, RenderRequested
 from contracts.ids import ItemId
+from contracts.language import LanguageTag
 from contracts.media import Rendition
 from contracts.plan import Plan
 
@@ -41,6 +42,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     hashtags: tuple[str, ...]
     synthetic: bool
     destination: Destination | None
+    language: LanguageTag | None = None
 
     @classmethod
     def of(cls, event: RenderRequested) -> Asked:
@@ -121,4 +123,5 @@ def _completed(asked: Asked, rendition: Rendition, plan: Plan) -> RenderComplete
         hashtags=asked.hashtags,
         synthetic=asked.synthetic,
         destination=asked.destination,
+        language=asked.language,
     )

@@ -32,6 +32,11 @@ Origin = tuple[str, int]
 """Host in lower case, port."""
 _PORTS: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_INNER: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in ("64:ff9b:1::/48", "fec0::/10", "::/96", "::ffff:0:0:0/96", "192.0.0.0/24")
+)
+"""Networks of somebody's own that `is_global` lets through."""
 
 
 class NotPublic(Reject):
@@ -64,7 +69,7 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _INNER)
 
 
 def refuse_unless_public(url: str, allowed: Collection[Origin]) -> None:

@@ -61,11 +61,14 @@ def _platform_credentials(settings: Settings, name: str, client: OAuthClient) ->
     if not lacking:
         return ok(name, f"OAuth client is set; its redirect URI must be {uri}")
     stops_work = settings.destination == name
+    where = [need.means for need in platforms.needs_of(name) if need.setting == fields[0]]
     return missing(
         name,
         f"{' and '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not set: "
         f"no account can be connected, so nothing can be {_done_with(name)} there",
-        f"make an OAuth client with the redirect URI {uri}, and set {' and '.join(field.upper() for field in fields)}",
+        f"make a web app (OAuth client) with the redirect URI {uri}, and set "
+        f"{' and '.join(field.upper() for field in fields)}"
+        + "".join(f". {fields[0].upper()}: {means}" for means in where),
         stops_work=stops_work,
         group=None if stops_work or len(lacking) < len(fields) else "accounts",
     )

@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from actors import platforms
-from actors.ranker.ingest import Counts, Seen, prepare, store
+from actors.ranker.entries import Seen, prepare
+from actors.ranker.ingest import store
+from actors.ranker.recent import Counts
 from actors.runtime.db import load_queries
 from actors.runtime.ledger import Tx
 from actors.runtime.links import DISCLOSURE, marker_of

@@ -63,6 +63,7 @@ class Admin:
         router.add_get("/", self._front)
         router.add_get("/watch", self._watch)
         router.add_get("/shorts/{id}", self._watch)
+        router.add_get("/channel/{id}", self._front)
         router.add_get("/sandbox/state", self._state)
         router.add_get("/sandbox/media/{id}", self._media)
         router.add_get("/sandbox/faults", self._list_faults)

@@ -64,6 +64,8 @@ async def test_a_consent_becomes_tokens_and_a_channel(channel: Channel) -> None:
     found = await identify(services.http, services.settings, tokens.access_token, now=channel.clock.now())
     assert found.account_id.startswith("youtube:UC")
     assert found.title == "Sandbox channel"
+    there = services.settings.api_url("youtube_www", "")
+    assert found.url == f"{there}/channel/{found.account_id.removeprefix('youtube:')}"
 
 
 async def test_a_code_is_good_once_and_with_its_verifier(channel: Channel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ from actors.platforms.youtube import OAUTH
 from actors.runtime import keys
 from actors.runtime.db import Database
 from actors.runtime.keys import KEY_FILE
+from actors.runtime.oauth import NO_END, TokenSet
 from actors.runtime.tokens import open_secrets, open_tokens
 from contracts.errors import Reject
+from contracts.ids import AccountId
 from deploy.accounts import accounts, rotate_key
 from tests.channel import Channel, connected_channel
+
+DAY = datetime(2027, 1, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -85,6 +90,25 @@ async def test_the_list_shows_how_each_account_stands(channel: Channel, database
     assert (one["account_id"], one["state"], one["renews"]) == (account, "connected", True)
     assert "tokens" not in one
     assert "sandbox-" not in shown
+
+
+@pytest.mark.parametrize(
+    ("platform", "ends_at", "said"),
+    [
+        ("mastodon", NO_END, "its permission does not end by itself"),
+        ("linkedin", DAY, "its permission ends on 2027-01-20; connect it again before that"),
+        ("threads", DAY, "its permission is renewed before it ends on 2027-01-20"),
+    ],
+)
+async def test_the_end_of_a_permission_is_told(
+    platform: str, ends_at: datetime, said: str, channel: Channel, database_url: str
+) -> None:
+    """If it fails, a person connects again what renews itself, or is surprised by what ends."""
+    tokens = TokenSet(access_token="a", refresh_token=None, expires_at=ends_at)
+    place = f"https://{platform}.example/me"
+    await channel.services.tokens.store(AccountId(f"{platform}:1"), platform, "Me", tokens, url=place)
+    shown = (await command(channel, database_url, "list")).output
+    assert shown == f"{platform}:1  Me  connected\n  {said}\n  {place}\n"
 
 
 async def test_pausing_and_resuming_are_told(channel: Channel, database_url: str) -> None:

@@ -77,6 +77,14 @@ class Site:
         self.asked[f"{request.method} {request.path}"] += 1
         raise web.HTTPFound("http://127.0.0.1:1/v.mp4")
 
+    async def words(self, request: web.Request) -> web.Response:
+        self.asked[f"{request.method} {request.path}"] += 1
+        return web.Response(text="1\n00:00:00,500 --> 00:00:02,000\nWaves.\n")
+
+    async def turning(self, request: web.Request) -> web.Response:
+        """Answer with a video while it is looked at, and lead elsewhere once it is fetched."""
+        return await (self.file if request.method == "HEAD" else self.away)(request)
+
 
 @pytest.fixture
 async def site(video: bytes) -> AsyncIterator[Site]:
@@ -85,6 +93,8 @@ async def site(video: bytes) -> AsyncIterator[Site]:
     app.router.add_get("/v.mp4", found.file)
     app.router.add_get("/page", found.page)
     app.router.add_get("/away", found.away)
+    app.router.add_get("/turning", found.turning)
+    app.router.add_get("/words.srt", found.words)
     runner = web.AppRunner(app)
     await runner.setup()
     place = web.TCPSite(runner, "127.0.0.1", 0)
@@ -106,14 +116,20 @@ def stored(settings: Settings, prefix: str) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in (root / prefix).rglob("*") if path.is_file())
 
 
-def selected(site: Site, event_id: str, *, rights: RightsRecord = CC_BY) -> CandidateSelected:
-    item = ItemId("internet_archive:waves")
+def selected(
+    site: Site,
+    event_id: str,
+    *,
+    item: str = "internet_archive:waves",
+    rights: RightsRecord = CC_BY,
+    language: str | None = None,
+) -> CandidateSelected:
     return CandidateSelected(
         event_id=EventId(event_id),
         correlation_id=CorrelationId("flow"),
-        item_id=item,
+        item_id=ItemId(item),
         candidate=Candidate(
-            item_id=item,
+            item_id=ItemId(item),
             platform="internet_archive",
             platform_id="waves",
             url="https://example.org/waves",
@@ -123,6 +139,7 @@ def selected(site: Site, event_id: str, *, rights: RightsRecord = CC_BY) -> Cand
             media_url=f"{site.url}/v.mp4",
             observed_at=AT,
             rights=rights,
+            language=language,
         ),
         niche="sea",
         score=50,
@@ -173,7 +190,7 @@ async def test_selected_work_becomes_a_plan_and_is_downloaded_once(
     nats_admin: Client, database: Database, settings_of: SettingsOf, site: Site
 ) -> None:
     """The loop goes on from here; a second delivery must not fetch the film again."""
-    settings = settings_of("editor")
+    settings = msgspec.structs.replace(settings_of("editor"), api_urls={"mirror": site.url})
     async with serving(APP, settings):
         first, again = renders(await outcome(nats_admin, database, selected(site, "e1"), selected(site, "e2")))
     check(first.plan)
@@ -197,6 +214,17 @@ async def test_selected_work_becomes_a_plan_and_is_downloaded_once(
         320,
     )
     assert not list((settings.data_dir / "tmp").iterdir())
+
+
+async def test_the_language_of_a_work_is_handed_on_as_far_as_it_is_one(
+    nats_admin: Client, database: Database, settings_of: SettingsOf, site: Site
+) -> None:
+    """A post goes without its language, or one that no platform takes stops the renderer or the post."""
+    told = ("pt-BR", None, "zxx", "English")
+    events = [selected(site, f"e{number}", language=language) for number, language in enumerate(told)]
+    async with serving(APP, msgspec.structs.replace(settings_of("editor"), api_urls={"mirror": site.url})):
+        made = renders(await outcome(nats_admin, database, *events))
+    assert [one.language for one in made] == ["pt-BR", None, None, None]
 
 
 async def test_unusable_rights_stop_before_the_first_byte(
@@ -270,6 +298,7 @@ async def test_narrated_import_has_a_voice(
     assert " ".join(cue.text for cue in spoken.plan.captions.cues) == script
     assert (plain.plan.captions, len(plain.plan.sources)) == (None, 1)
     assert (spoken.synthetic, plain.synthetic) == (True, False)
+    assert (spoken.language, plain.language) == ("en", None), "the voice is English; of a file nothing is known"
 
 
 @pytest.mark.parametrize(
@@ -349,3 +378,30 @@ async def test_import_reaches_no_private_machine(
         said = reasons(await outcome(nats_admin, database, importing("e2", url=f"{site.url}/away")))[-1]
     assert "127.0.0.1:1 is not a public address" in said
     assert site.asked == {"HEAD /away": 1}
+    site.asked.clear()
+    async with serving(APP, msgspec.structs.replace(settings, api_urls={"mirror": site.url})):
+        said = reasons(await outcome(nats_admin, database, importing("e3", url=f"{site.url}/turning")))[-1]
+    assert "127.0.0.1:1 is not a public address" in said
+    assert site.asked == {"HEAD /turning": 1, "GET /turning": 1}
+
+
+async def test_selected_work_reaches_no_private_machine(
+    nats_admin: Client, database: Database, settings_of: SettingsOf, site: Site
+) -> None:
+    """A file or subtitles that a stranger's work names are read from a machine that only this one can reach."""
+    settings, inside = settings_of("editor"), f"{site.url.replace('127.0.0.1', 'localhost')}/words.srt"
+    async with serving(APP, settings):
+        (said,) = reasons(await outcome(nats_admin, database, selected(site, "e1")))
+    assert "not a public address" in said
+    assert not site.asked
+    offered = [selected(site, "e2", item="i:2"), selected(site, "e3", item="i:3")]
+    offered = [
+        msgspec.structs.replace(event, candidate=msgspec.structs.replace(event.candidate, subtitles_url=url))
+        for event, url in zip(offered, (f"{site.url}/words.srt", inside), strict=True)
+    ]
+    async with serving(APP, msgspec.structs.replace(settings, api_urls={"mirror": site.url})):
+        worded, bare = renders(await outcome(nats_admin, database, *offered))
+    assert worded.plan.captions is not None
+    assert bare.plan.captions is None
+    assert site.asked["GET /words.srt"] == 1
+    assert len(stored(settings, "subtitles")) == 1

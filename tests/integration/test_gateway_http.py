@@ -221,6 +221,16 @@ async def test_another_name_for_this_server_is_refused(gateway: Gateway) -> None
     assert probe.status == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/?connected=x%00y", "/oauth/youtube/callback?state=a%00b&code=x", "/media/renditions/a%00.mp4"]
+)
+async def test_an_address_with_nul_is_refused(gateway: Gateway, path: str) -> None:
+    """The database and the file system fail at the character, which was told as a fault of the server."""
+    answer, text = await gateway.get(path)
+    assert answer.status == 400
+    assert "NUL" in text
+
+
 async def test_errors_suit_the_asker(gateway: Gateway) -> None:
     """Programs cannot read pages, and people should not have to read JSON."""
     program, text = await gateway.get("/api/v1/nowhere")
@@ -390,14 +400,19 @@ async def next_event(stream: aiohttp.ClientResponse) -> dict[str, str]:
     return fields
 
 
-async def test_renditions_are_served_in_ranges_and_nothing_else_is(
+async def test_videos_are_served_in_ranges_and_nothing_else_is(
     gateway: Gateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A player seeks by ranges; sources and secrets in the same store must stay out of reach."""
     file = tmp_path / "v.mp4"
     file.write_bytes(bytes(range(100)))
-    for key in ("renditions/ab/abcd.mp4", "sources/ab/abcd.mp4"):
-        await gateway.services.objects.put_file(ObjectKey(key), file)
+    for folder in ("renditions", "sources", "posts"):
+        await gateway.services.objects.put_file(ObjectKey(f"{folder}/ab/abcd.mp4"), file)
+    for suffix in ("mov", "jpg", "srt"):
+        await gateway.services.objects.put_file(ObjectKey(f"posts/ab/abcd.{suffix}"), file)
+    for suffix, content_type in (("mp4", "video/mp4"), ("mov", "video/quicktime")):
+        async with gateway.browser.get(f"{gateway.url}/media/posts/ab/abcd.{suffix}") as own:
+            assert (own.status, own.content_type, await own.read()) == (200, content_type, bytes(range(100)))
     async with gateway.browser.get(
         f"{gateway.url}/media/renditions/ab/abcd.mp4", headers={"Range": "bytes=10-19"}
     ) as part:
@@ -410,6 +425,9 @@ async def test_renditions_are_served_in_ranges_and_nothing_else_is(
         assert beyond.status == 416
     for path in (
         "/media/sources/ab/abcd.mp4",
+        "/media/posts/ab/abcd.jpg",
+        "/media/posts/ab/abcd.srt",
+        "/media/posts/../sources/ab/abcd.mp4",
         "/media/renditions/../sources/ab/abcd.mp4",
         "/media/renditions/%2e%2e/sources/ab/abcd.mp4",
         "/media/renditions%2F..%2F..%2Fsecret.key",

@@ -20,9 +20,16 @@ NOW = datetime(2026, 11, 18, 15, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-async def put(db: Database, number: int, published_at: datetime, *views: int | None, platform: str = "x") -> None:
+async def put(
+    db: Database,
+    number: int,
+    published_at: datetime,
+    *views: int | None,
+    platform: str = "x",
+    account: str | None = None,
+) -> None:
     """Store a post with snapshots at two days and at a week."""
-    account = f"{platform}:1"
+    account = account or f"{platform}:1"
     await db.execute(
         "insert into accounts (account_id, platform, title, state) values ($1, $2, 'A', 'connected')"
         " on conflict do nothing",
@@ -110,6 +117,21 @@ async def test_the_table_says_what_it_knows(filled: Database, database_url: str)
     early = render((await told(Settings(database_url=database_url), MONDAY + timedelta(days=4))).groups)
     assert "no growth to tell yet; needs 13 more days" in early
     assert render(()) == "no post was published yet, or none is as asked for"
+
+
+async def test_no_table_is_shown_twice(filled: Database, database_url: str) -> None:
+    """A platform with one account fills the screen with the same numbers again."""
+    settings = Settings(database_url=database_url)
+
+    async def tables() -> list[str]:
+        text = render((await told(settings, NOW)).groups)
+        return [line.partition(": ")[0] for line in text.splitlines() if line[:1].strip()]
+
+    assert await tables() == ["account bluesky:1", "account x:1"]
+    await put(filled, 30, MONDAY, 50, account="x:2")
+    assert await tables() == ["account bluesky:1", "account x:1", "account x:2", "platform x"]
+    names = {group.name for group in (await told(settings, NOW)).groups}
+    assert {"bluesky", "x"} <= names, "programs get every group"
 
 
 def test_the_command_prints_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from actors.ranker import ingest as stage
-from actors.ranker.ingest import FEWEST_COPIED, MOST_NAMESAKES, Ingested, Q, Seen, adopt, counts_of, ingest
+from actors.ranker.entries import Seen, counts_of
+from actors.ranker.ingest import FEWEST_COPIED, Ingested, adopt, ingest
+from actors.ranker.joins import MOST_NAMESAKES, Q
 from actors.ranker.observe import observe
 from actors.ranker.recent import RECENT, Counts, freshest
 from actors.runtime.db import Connection, Database, open_database

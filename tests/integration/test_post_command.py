@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,9 @@ from contracts.clock import Utc
 from contracts.events import PostRequested
 from contracts.flow import STREAM
 from contracts.ids import AccountId
+from deploy.children import Child
 from deploy.cli import main
+from deploy.supervisor import Stack
 from tests.channel import Channel, connected_channel
 from tests.renderer_media import flat, write_video
 
@@ -63,8 +67,8 @@ def ask(settings_of: Callable[[str], Settings], folder: Path) -> Ask:
         "PRIVACY": "public",
     }
 
-    async def invoke(*words: str, video: str = "reef.mov", to: str = "x", **more: str) -> Result:
-        told = ["post", video, "--to", to, "--attest", "I made it", *words]
+    async def invoke(*words: str, video: str = "reef.mov", to: str = "x", command: str = "post", **more: str) -> Result:
+        told = [command, video, "--to", to, "--attest", "I made it", *words]
         done = await asyncio.to_thread(CliRunner(env=env | more).invoke, main, told)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
         return done
@@ -128,6 +132,59 @@ async def test_what_the_platform_does_not_take_is_named(channel: Channel, ask: A
     least = f"at least {least_us / 1e6:g} s are taken"
     await refused(await ask("--privacy", "private", video="short.mov"), "x: it was asked to be private", least)
     assert (await ask()).exit_code == 0
+
+
+async def test_what_is_refused_for_its_form_is_taken_after_the_commands_that_are_named(
+    ask: Ask, refused: Refused, nats_admin: Client
+) -> None:
+    """A person is sent to commands that do not work, or whose video is refused again."""
+    write_video(Path("my reef.mov"), [flat(320, 180, y=40 + number) for number in range(120)])
+    done = await ask(video="my reef.mov", to="facebook")
+    await refused(done, "(16:9); it must be 9:16 (width to height), at least 540 px on each side", "'my reef.mov'")
+    plan, render = (shlex.split(line) for line in done.output.split("`")[1::2])
+    for words in (plan, render):
+        assert words[0] == "ettametta"
+        made = await asyncio.to_thread(CliRunner().invoke, main, words[1:])
+        assert made.exit_code == 0, made.output
+    assert done.output.strip().endswith(f"post {render[-1]}")
+    done = await ask(video=render[-1], to="facebook")
+    assert done.exit_code == 0, done.output
+    assert [event.destination.platform for event in await sent(nats_admin)] == ["facebook"]
+
+
+async def test_a_form_that_no_rendering_mends_names_no_command(ask: Ask, refused: Refused) -> None:
+    """A person renders for an hour, and the platform refuses the result."""
+    write_video(Path("short.mov"), [flat(320, 180), flat(320, 180, y=60)])
+    done = await ask(video="short.mov", to="facebook")
+    await refused(done, "at least 3 s are taken", "it must be 9:16")
+    assert "`" not in done.output
+
+
+async def test_the_language_of_subtitles_is_told(ask: Ask, refused: Refused, nats_admin: Client) -> None:
+    """Subtitles are uploaded nowhere and nothing says why; or a typo is told when the video is posted without them."""
+    for told in ("english", "pt_BR", "und", ""):
+        done = await ask("--subtitles", "reef.srt", "--language", told, to="youtube")
+        await refused(done, f"'{told}' is no tag of a language", "write it as en, pt-BR or zh-Hant")
+    done = await ask("--subtitles", "reef.srt", "--language", "pt-BR", to="youtube")
+    assert done.exit_code == 0, done.output
+    assert "--language" not in done.stderr
+    done = await ask("--subtitles", "reef.srt", to="youtube")
+    assert "is not given them. To tell it: --language TAG" in done.stderr
+    assert [event.language for event in await sent(nats_admin)] == ["pt-BR", None]
+
+
+async def test_the_page_is_that_of_the_system_that_runs(ask: Ask, folder: Path) -> None:
+    """A person with two systems opens the page of the other one."""
+    assert "on http://127.0.0.1:8400" in (await ask()).stdout
+    page = "http://127.0.0.1:18477"
+    child = Child(name="worker", argv=(sys.executable, "-c", "import signal; signal.pause()"))
+    data = folder / "data"
+    async with Stack(data, children=[child], need_nats=False, need_postgres=False, urls={"gateway": f"{page}/"}):
+        done = await ask()
+        assert f"on {page}\n" in done.stdout
+        assert f"{page}/connect/x" in done.stderr
+        done = await ask("--licence", "owned", command="import")
+        assert f"on {page}\n" in done.stdout
 
 
 async def test_an_account_that_cannot_be_meant_is_refused(channel: Channel, ask: Ask, refused: Refused) -> None:

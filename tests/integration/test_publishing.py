@@ -29,7 +29,7 @@ from actors.runtime.slots import PostsPerDay
 from actors.runtime.work import Services
 from contracts.errors import RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import AccountConnected, Destination, PostRequested, RenderCompleted
-from contracts.ids import CorrelationId, EventId, ItemId, ObjectKey
+from contracts.ids import AccountId, CorrelationId, EventId, ItemId, ObjectKey, post_id
 from contracts.media import Rational, Rendition
 from contracts.plan import Clip, Plan, PlanSource, plan_id
 from contracts.platform import Draft, RemotePost, UploadCheckpoint
@@ -334,7 +334,7 @@ async def test_a_person_who_says_that_it_is_not_there_has_it_sent_anew(
 async def test_a_person_who_says_where_it_is_ends_the_doubt(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     """A post that a person found is never measured, or is posted again."""
     account = await channel.connect()
-    request = await asked(channel)
+    request = await asked(channel, subtitles_key=await channel.put_video(b"words"))
     await told_absent(monkeypatch)
     await unconfirmed(channel, request)
     remedy = Remedy(channel.db, channel.clock)
@@ -343,6 +343,7 @@ async def test_a_person_who_says_where_it_is_ends_the_doubt(channel: Channel, mo
     assert "is published" in said
     post = await channel.post()
     assert (post["state"], post["settled"], post["session"]) == ("published", "url", None)
+    assert post["next_action"] == f"see whether it has its subtitles; add what is missing by hand: {post['url']}"
     (told,) = await channel.given("post.published")
     assert (told["platform_post_id"], told["account_id"]) == ("abc", account)
     assert await again(channel, request) == "ack"
@@ -385,6 +386,29 @@ async def test_a_post_that_was_taken_down_is_not_posted_again(channel: Channel) 
     assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "term"
     assert "taken down since" in await channel.db.fetchval("select error from dead_letters")
     assert (await channel.post())["state"] == "removed"
+    assert len((await channel.state())["videos"]) == 1
+
+
+async def test_a_post_that_was_taken_down_can_be_put_away(channel: Channel) -> None:
+    """It asks for a person for ever; or it is posted again, because a person has seen that it is gone."""
+    await channel.connect()
+    request = await asked(channel)
+    assert await channel.settle(request) == "ack"
+    await channel.db.execute("update posts set state = 'removed', because = 'removed at youtube: spam'")
+    post = await channel.post()
+    remedy = Remedy(channel.db, channel.clock)
+    assert "is put away: removed at youtube: spam" in await remedy.dropped(post["post_id"])
+    away = await channel.post()
+    assert (away["state"], away["settled"], away["because"]) == ("removed", "dropped", post["because"])
+    assert away["next_action"].startswith("none: a person put it away on ")
+    with pytest.raises(Reject, match="put away already"):
+        await remedy.dropped(post["post_id"])
+    with pytest.raises(Reject, match="is removed"):
+        await remedy.absent(post["post_id"])
+    assert await channel.settle(stamped(msgspec.structs.replace(request, event_id=EventId("")))) == "ack"
+    anew = stamped(msgspec.structs.replace(request, event_id=EventId(""), correlation_id=CorrelationId("")))
+    assert await channel.settle(anew) == "term"
+    assert "taken down since" in await channel.db.fetchval("select error from dead_letters")
     assert len((await channel.state())["videos"]) == 1
 
 
@@ -532,9 +556,10 @@ async def test_what_is_rendered_again_keeps_its_thumbnail_and_subtitles(
     monkeypatch.setattr(youtube, "LIMITS", msgspec.structs.replace(youtube.LIMITS, max_fps=24.0))
     monkeypatch.setattr(youtube, "CAPS", msgspec.structs.replace(youtube.CAPS, dresses=False))
     thumbnail, subtitles = await channel.put_video(b"a picture"), await channel.put_video(b"words")
-    request = await asked(channel, thumbnail_key=thumbnail, subtitles_key=subtitles)
+    request = await asked(channel, thumbnail_key=thumbnail, subtitles_key=subtitles, language="pt-BR")
     await rendered(channel, request, PLAN)
     assert await channel.settle(request) == "ack"
+    assert [one["language"] for one in await channel.given("render.requested")] == ["pt-BR"]
     slower = msgspec.structs.replace(PLAN, output=msgspec.structs.replace(PLAN.output, fps=Rational(24)))
     mended = msgspec.structs.replace(request, key=await channel.put_video(VIDEO[1:]))
     completed = RenderCompleted(
@@ -550,6 +575,54 @@ async def test_what_is_rendered_again_keeps_its_thumbnail_and_subtitles(
     assert post["state"] == "published"
     assert (post["draft"]["thumbnail"], post["draft"]["subtitles"]) == (thumbnail, subtitles)
     assert "without its thumbnail and subtitles: youtube takes none" in post["because"]
+
+
+async def tracks(channel: Channel, account: AccountId) -> list[str]:
+    """Return the languages of the subtitles that the one video has on the platform."""
+    calls = youtube.YouTube(channel.services.means)._calls
+    video = (await channel.video())["id"]
+    params = {"part": "snippet", "videoId": video}
+    answer = await calls.send(account, "GET", "/youtube/v3/captions", params=params, cost=50, whole=False)
+    return [one["snippet"]["language"] for one in answer.json()["items"]]
+
+
+@pytest.mark.parametrize("kind", [PostRequested, RenderCompleted])
+async def test_subtitles_arrive_in_their_language(channel: Channel, kind: type[Any]) -> None:
+    """Subtitles that a person gave are never shown, or to people of another language."""
+    account = await channel.connect()
+    subtitles = await channel.put_video(b"1\n00:00:00,000 --> 00:00:01,000\nUm recife\n")
+    request = await asked(channel, subtitles_key=subtitles, language="pt-BR")
+    if kind is RenderCompleted:  # it was rendered again for the platform, the asking named the subtitles
+        draft = Draft(marker="ett0", title="A reef", description="")
+        await channel.db.execute(
+            "insert into posts (post_id, item_id, platform, state, draft, object_key, size_bytes, correlation_id,"
+            " request) values ($1, $2, 'youtube', 'waiting', $3, 'k', 1, $4, $5)",
+            *(post_id(request.item_id, "youtube"), request.item_id, draft, request.correlation_id, request),
+        )
+        values = {name: getattr(request, name) for name in ("item_id", "correlation_id", "rights", "destination")}
+        request = stamped(RenderCompleted(**values, rendition=await rendered(channel, request, PLAN), language="pt-BR"))
+    assert await channel.settle(request) == "ack"
+    await published_once(channel)
+    assert await tracks(channel, account) == ["pt-BR"]
+    post = await channel.post()
+    assert (post["because"], post["next_action"]) == ("", "")
+    state = await channel.state()
+    assert state["calls"]["youtube.captions_insert"] == 1
+
+
+async def test_a_post_that_goes_without_its_subtitles_says_what_to_do(channel: Channel) -> None:
+    """A person believes that the subtitles are there, or waits for what never comes."""
+    account = await channel.connect()
+    request = await asked(channel, subtitles_key=await channel.put_video(b"words"))
+    assert await channel.settle(request) == "ack"
+    await published_once(channel)
+    assert await tracks(channel, account) == []
+    post = await channel.post()
+    assert post["because"] == "no subtitles: the language of the post is not known"
+    assert post["next_action"] == f"add what is missing by hand, if the platform lets you: {post['url']}"
+    remedy = Remedy(channel.db, channel.clock)
+    (line,) = await remedy.listed()
+    assert line.next_action == (await remedy.shown(post["post_id"]))["next_action"] == post["next_action"]
 
 
 async def test_a_fault_of_the_program_is_said_in_the_row(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,7 +685,9 @@ async def test_what_cannot_be_added_keeps_no_post_from_standing(
     channel.clock.turn(DRESSED_WITHIN.total_seconds())
     assert await channel.settle(request, first=2) == "ack"
     await published_once(channel)
-    assert "without its thumbnail: the thumbnail was not taken" in (await channel.post())["because"]
+    post = await channel.post()
+    assert "without its thumbnail: the thumbnail was not taken" in post["because"]
+    assert post["next_action"].endswith(f"by hand, if the platform lets you: {post['url']}")
     assert len((await channel.state())["sessions"]) == 1
 
 
@@ -1013,3 +1088,30 @@ async def test_a_file_that_a_person_posts_is_shown(channel: Channel) -> None:
     await channel.connect()
     assert await channel.settle(request) == "ack"
     assert await channel.db.fetchval("select count(*) from items") == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "thumbnail", "because"),
+    [
+        ("de", None, ""),
+        (None, None, "it is there without its subtitles: their language is not known"),
+        ("de", b"a picture", "it is there without its thumbnail: bluesky takes none"),
+    ],
+)
+async def test_subtitles_that_go_with_the_video_are_not_told_as_missing(
+    channel: Channel, language: str | None, thumbnail: bytes | None, because: str
+) -> None:
+    """A platform that takes them together with the video is said to take none."""
+    await channel.connect_to("bluesky", account="did:plc:creator", kept={})
+    request = await asked(
+        channel,
+        destination=Destination(platform="bluesky", privacy="public"),
+        subtitles_key=await channel.put_video(b"1\n00:00:00,000 --> 00:00:01,000\nEin Riff\n"),
+        thumbnail_key=await channel.put_video(thumbnail) if thumbnail else None,
+        language=language,
+    )
+    assert await channel.settle(request) == "ack"
+    post = await channel.post()
+    assert (post["state"], post["because"], bool(post["next_action"])) == ("published", because, bool(because))
+    (record,) = [one["more"]["record"] for one in await channel.posted("bluesky")]
+    assert [one["lang"] for one in record["embed"].get("captions", ())] == ([language] if language else [])

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from actors.ranker.context import context_of, count_rates
+from actors.ranker.entries import Seen, counts_of
 from actors.ranker.examples import examples_of
-from actors.ranker.ingest import Seen, counts_of, ingest
+from actors.ranker.ingest import ingest
 from actors.ranker.model import Report, in_use, promote, retire, store
 from actors.ranker.score import score, uses_for
 from actors.ranker.signals import TYPICAL_PER_VIEW

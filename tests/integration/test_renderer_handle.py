@@ -174,6 +174,13 @@ async def test_a_synthetic_voice_stays_disclosed(bench: Bench, plan: Plan) -> No
     assert told["synthetic"] is True
 
 
+async def test_the_language_is_handed_on(bench: Bench, plan: Plan) -> None:
+    """What is known of the language of a work is lost on the way to its post."""
+    for language in ("pt-BR", None):
+        assert await bench.deliver(replace(asked(plan), language=language)) == "ack"
+    assert [told["language"] for told in await bench.told("render.completed")] == ["pt-BR", None]
+
+
 async def test_a_rendered_plan_is_not_rendered_again(bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same video is rendered twice, or its second request is never answered."""
     await bench.deliver(asked(plan))

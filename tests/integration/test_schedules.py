@@ -692,3 +692,29 @@ async def test_the_commands_say_what_they_did(
     assert "Write it as 90m, 2h or 1d" in await run("set", account, "--spacing", "soon")
     assert "is no time zone" in await run("set", account, "--zone", "Mars")
     assert "has no timetable" in await run("drop", account)
+
+
+async def test_only_what_can_be_posted_to_has_times(channel: Channel, database_url: str, tmp_path: Path) -> None:
+    """A person gives a timetable to an account that nothing can ever be posted to."""
+    account = await channel.connect()
+    await channel.db.execute(
+        "insert into accounts (account_id, platform, title, state) values ('reddit:1', 'reddit', 'u/reef', 'connected')"
+    )
+    env = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path)}
+
+    async def run(*arguments: str) -> str:
+        done = await asyncio.to_thread(CliRunner(env=env).invoke, main, ["schedule", *arguments])
+        return done.output
+
+    for command in (("set", "--slot", "mon 18:00"), ("show",), ("queue",), ("advice",)):
+        said = await run(*command, "reddit:1")
+        assert "reddit cannot be posted to" in said, command
+        assert f"Accounts that can be posted to: {account}" in said, command
+    assert await channel.db.fetchval("select count(*) from timetables") == 0
+    assert "reddit" not in await run("show")
+    assert [one["account_id"] for one in msgspec.json.decode(await run("show", "--json"))] == [account]
+    await channel.db.execute("insert into timetables values ('reddit:1', '{}', now())")
+    assert "has no timetable" in await run("drop", "reddit:1"), "one that is there can be taken away"
+    await channel.db.execute("delete from accounts where platform <> 'reddit'")
+    assert "none is connected yet" in await run("set", "reddit:1", "--slot", "mon 18:00")
+    assert "no account to post to is connected" in await run("show")

@@ -14,6 +14,7 @@ import pytest
 
 from actors import platforms
 from actors.publisher.app import APP as PUBLISHER
+from actors.publisher.remedy import Remedy
 from actors.runtime.db import Database
 from actors.tracker import sentinel
 from actors.tracker.measure import measure_due
@@ -234,6 +235,40 @@ async def test_an_account_stays_paused_when_its_post_is_back_and_says_so(
     again = msgspec.structs.replace(msgspec.convert(change, PostChanged), event_id=EventId("again"))
     assert await publisher.settle(again) == "ack"
     assert await channel.db.fetchval("select paused_because from accounts") == "by hand"
+
+
+async def test_a_post_that_was_put_away_is_noticed_when_it_is_back_and_gone_again(
+    channel: Channel, scene: Scene, told: Platform
+) -> None:
+    """A person's word on the first removal hides the second one, or stays on a post that stands."""
+    event = await scene.published()
+    publisher = msgspec.structs.replace(channel, services=_as_publisher(channel))
+
+    async def found(seen: Standing, *, after: timedelta = LOOKS_WHEN_GONE[0]) -> Any:
+        told.seen[event.platform_post_id] = seen
+        await scene.look(after)
+        await scene.look(CONFIRM_AFTER)
+        change = msgspec.convert((await channel.given("post.changed"))[-1], PostChanged)
+        assert await publisher.settle(change) == "ack"
+        again = msgspec.structs.replace(change, event_id=EventId(f"again-{change.event_id}"))
+        assert await publisher.settle(again) == "ack"
+        return await channel.db.fetchrow("select state, settled, next_action from posts")
+
+    removed = Standing(state="removed", because="spam")
+    await found(removed)
+    await Remedy(channel.db, channel.clock).dropped(event.post_id)
+    assert await channel.db.fetchval("select settled from posts") == "dropped"
+    change = msgspec.convert((await channel.given("post.changed"))[-1], PostChanged)
+    assert await publisher.settle(msgspec.structs.replace(change, event_id=EventId("late"))) == "ack"
+    row = await channel.db.fetchrow("select settled, next_action from posts")
+    assert row is not None
+    assert row["settled"] == "dropped"
+    assert row["next_action"].startswith("none: a person put it away"), "the same news undoes a person's word"
+    assert tuple(await found(Standing(state="stands", privacy="public"))) == ("published", None, "")
+    back = f"that post is back since {channel.clock.now():%Y-%m-%d %H:%M} UTC: stands"
+    paused = await channel.db.fetchval("select paused_because from accounts")
+    assert paused == f"a post was removed at {NAME}: spam; {back}"
+    assert tuple(await found(removed, after=timedelta(days=7))) == ("removed", None, "")
 
 
 def _as_publisher(channel: Channel) -> Any:

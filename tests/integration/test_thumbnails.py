@@ -14,7 +14,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from PIL import Image
 
-from actors.ranker.ingest import Seen, counts_of, ingest
+from actors.ranker.entries import Seen, counts_of
+from actors.ranker.ingest import ingest
 from actors.ranker.thumbnails import MAX_BYTES, look_at_thumbnails
 from actors.runtime.db import Database
 from contracts.ids import ItemId

@@ -194,6 +194,7 @@ TEXTS: Final[dict[str, Any]] = {
     "description": "Credit: Ana Müller",
     "hashtags": ("sea", "深海"),
     "synthetic": True,
+    "language": "pt-BR",
 }
 POST: Final = ids.post_id(ITEM, "youtube")
 
@@ -583,6 +584,14 @@ def test_a_bad_event_is_refused_by_the_name_of_what_is_wrong(data: bytes, named:
     with pytest.raises(Reject, match=named) as caught:
         codec.decode(data, e.ScanRequested)
     assert "scan.requested" in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("told", "read"), [(r"a\u0000b", "ab"), (r"\u0000\u0000a", "a"), (r"a\\u0000", r"a\u0000"), (r"a\\\u0000b", "a\\b")]
+)
+def test_no_text_of_an_event_holds_nul(told: str, read: str) -> None:
+    """PostgreSQL refuses the character, so that the event fails eight times and then counts as dead."""
+    assert codec.decode(b'{"niche":"%b"}' % told.encode(), e.ScanRequested).niche == read
 
 
 # Generated documents ------------------------------------------------------------------------------

@@ -282,6 +282,17 @@ def test_google_credentials_say_what_is_lost_and_where_to_return(tmp_path: Path)
     assert by_name(check_credentials(settings_in(tmp_path, **given)))["youtube"].state == "ok"
 
 
+def test_an_app_is_asked_for_in_the_same_words_everywhere(tmp_path: Path) -> None:
+    """If it fails, a person registers one kind of app for searching and finds that accounts need another."""
+    settings = settings_in(tmp_path)
+    connecting = by_name(check_credentials(settings))["reddit"].mend
+    (searching,) = [check.mend for check in check_discovery(settings) if check.name == "watch reddit"]
+    for words in ("type 'web app'", "https://www.reddit.com/prefs/apps"):
+        assert words in connecting
+        assert words in searching
+    assert "https://www.linkedin.com/developers/apps" in by_name(check_credentials(settings))["linkedin"].mend
+
+
 def test_groq_says_what_is_done_without_it_and_which_models_with_it(tmp_path: Path) -> None:
     """If it fails, nobody learns why there are no captions, or the key itself is shown."""
     check = by_name(check_credentials(settings_in(tmp_path)))["Groq"]

@@ -19,7 +19,8 @@ from gateway.page import page
 from gateway.page_items import item_row
 from gateway.queues import Queue, actor_states
 from gateway.readiness import Fault, Late, Readiness, judge
-from gateway.views import GROUPS, STAGES, Item, Progress, item_of
+from gateway.rows import MOST_SHOWN_BYTES, item_of
+from gateway.views import GROUPS, STAGES, Item, Progress
 from gateway.web import Problem, page_of
 from gateway.words import span
 
@@ -57,6 +58,8 @@ COLUMNS = (
     "description",
     "intent_at",
     "published_at",
+    "object_key",
+    "size_bytes",
     "bucket",
     "measured_at",
     "age_s",
@@ -241,6 +244,39 @@ def test_unknown_is_never_shown_as_zero() -> None:
     assert "0 likes" not in text
     assert "Likes Not available, because the channel hides likes" in text
     assert "Shares Not available, because the platform did not give it" in text
+
+
+OWN = {
+    "origin": "import",
+    "decision": "imported",
+    "object_key": "posts/ab/abcd.mp4",
+    "size_bytes": MOST_SHOWN_BYTES,
+    "plan_id": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, "/media/posts/ab/abcd.mp4"),
+        ({"object_key": "posts/ab/abcd.mov"}, "/media/posts/ab/abcd.mov"),
+        ({"object_key": "posts/ab/abcd.avi"}, None),
+        ({"object_key": "k"}, None),
+        ({"size_bytes": MOST_SHOWN_BYTES + 1}, None),
+    ],
+)
+def test_a_file_that_was_posted_as_it_came_is_shown(changes: dict[str, Any], url: str | None) -> None:
+    """A person reads "no video" beside the video that they posted."""
+    item = item_of(row(**(POSTED | OWN | changes)), now=NOW)
+    assert item.post is not None
+    assert item.post.file_url == url
+    markup = item_row(item, now=NOW)
+    thumbnail = markup[markup.index("item-thumb") : markup.index("item-title")]
+    assert "own file" in thumbnail
+    assert "no video" not in thumbnail
+    assert (f'src="{url}#t=0.5"' in thumbnail) == (url is not None)
+    assert (f'<video src="{url}" ' in markup) == (url is not None), "it can be watched in the details"
+    assert "its file goes out as it came, and nothing is rendered" in words_of(markup)
 
 
 def test_every_stage_can_be_shown() -> None:

@@ -108,6 +108,24 @@ def test_what_one_render_cannot_mend_is_not_rendered_at_all() -> None:
     assert mended(PLAN, found(Limits(max_fps=24, max_duration_us=1))) is None
 
 
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (
+            Limits(min_aspect=0.79, max_aspect=0.81, min_side_px=540),
+            "it must be 4:5 (width to height), at least 540 px on each side",
+        ),
+        (Limits(min_aspect=1.0, max_aspect=3.0), "it must be at least 1:1 and at most 3:1 (width to height)"),
+        (Limits(max_aspect=0.5, max_height_px=1280), "it must be at most 1:2 (width to height), at most 1280 px high"),
+        (Limits(max_width_px=720), "it must be at most 720 px wide"),
+    ],
+)
+def test_a_shape_is_told_as_people_say_it(limits: Limits, says: str) -> None:
+    """If this fails, a person reads bounds of a quotient and does not know which video to make."""
+    (one,) = found(limits)
+    assert one.what == f"the picture is 1080x1920 px (9:16); {says}"
+
+
 def test_a_privacy_that_the_platform_has_not_is_refused() -> None:
     """If this fails, what was asked to be private is public."""
     (one,) = found(Limits(), draft=replace(DRAFT, privacy="private"))

@@ -64,11 +64,14 @@ def test_a_render_and_a_request_become_one_form() -> None:
         hashtags=("a",),
         synthetic=True,
         destination=TO_YOUTUBE,
+        language="de",
     )
     found = as_request(event)
     assert found is not None
     assert (found.event_id, found.correlation_id, found.key) == ("e", "c", "k")
     assert (found.title, found.description, found.hashtags, found.synthetic) == ("T", "D", ("a",), True)
+    assert found.language == "de"
+    assert make_draft(found, limits=LIMITS, now=NOW).language == "de"
 
 
 def test_a_synthetic_voice_is_disclosed() -> None:

@@ -219,6 +219,18 @@ def test_a_spacing_of_a_day_holds_on_the_wall_clock() -> None:
     assert Openings(short, [night]).moment(night) == night + timedelta(hours=1)
 
 
+def test_the_next_free_moment_can_be_asked_for() -> None:
+    """Told to the second, the moment after a post that went out at 12:00:00.7 is refused when it is asked for."""
+    openings = Openings(Timetable(spacing_s=3600), [NOW.replace(microsecond=734_512)])
+    assert openings.moment(NOW) == NOW + timedelta(hours=1, microseconds=734_512)
+    found = openings.told_moment(NOW)
+    assert found == NOW + timedelta(hours=1, seconds=1)
+    assert openings.conflict(found) == ""
+    with pytest.raises(Reject, match="nearer than 1:00:00") as error:
+        decide(None, FRESH, destination(NOW + timedelta(minutes=9)), openings, ASK, now=NOW)
+    assert "--at 2026-11-23T13:00:01Z" in error.value.mend
+
+
 def test_the_cap_counts_the_accounts_own_days() -> None:
     """A cap by the days of UTC lets twice as many posts out in one evening of the account."""
     table = Timetable(zone="America/New_York", per_day=1)

@@ -277,7 +277,7 @@ class Posts:
 
     async def _captions(self, account: AccountId, home: str, draft: Draft) -> Any | None:
         """Store the subtitles at the account's server; None: there are none that Bluesky takes."""
-        if draft.subtitles is None:
+        if draft.subtitles is None or draft.language is None:  # its lexicon asks for the language
             return None
         async with open_objects(self._means.settings) as objects, objects.local(draft.subtitles) as file:
             made = caption_file(await asyncio.to_thread(file.read_text, "utf-8", "replace"))

@@ -107,7 +107,7 @@ def post_record(draft: Draft, *, created_at: str, video: Any, captions: Any | No
     if (ratio := ratio_of(draft.probe)) is not None:
         embed["aspectRatio"] = ratio
     if captions is not None:
-        embed["captions"] = [{"lang": draft.language or "en", "file": captions}]
+        embed["captions"] = [{"lang": draft.language, "file": captions}]
     record: dict[str, Any] = {"$type": COLLECTION, "text": text, "createdAt": created_at, "embed": embed}
     if facets := facets_of(text):
         record["facets"] = facets

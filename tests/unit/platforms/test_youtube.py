@@ -224,6 +224,7 @@ def test_a_channel_is_read_with_its_uploads_list() -> None:
         }
     )
     assert (identity.account_id, identity.title, uploads) == ("youtube:UC1", "My channel", "UU1")
+    assert identity.url == "https://www.youtube.com/channel/UC1"
 
 
 def test_an_account_without_a_channel_is_named() -> None:
