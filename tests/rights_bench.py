@@ -225,10 +225,12 @@ async def opened_bench(database: Database, folder: Path, *, chunk_from_s: float 
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        channel.services.settings.api_urls["mirror"] = url  # which offered files may be fetched from
         yield Bench(
             channel=channel,
             apps=(RANKER, EDITOR, renderer(LocalEngine()), PUBLISHER),
             video=video,
-            url=f"http://127.0.0.1:{runner.addresses[0][1]}",
+            url=url,
             asked=asked,
         )

@@ -179,9 +179,9 @@ async def test_candidate_that_never_comes_does_not_block(
 async def test_candidate_that_cannot_be_stored_ends_with_its_reason(
     nats_admin: Client, database: Database, settings_of: SettingsOf
 ) -> None:
-    """A NUL that somebody publishes would be retried for a day as a fault of the database."""
+    """A name that no index holds would be retried for a day as a fault of the database."""
     async with serving(APP, settings_of("ranker")):
-        await tell(nats_admin, [found("s", candidate("odd", language="e\0")), found("s", candidate("fine"))])
+        await tell(nats_admin, [found("s", candidate("odd", language="e" * 3000)), found("s", candidate("fine"))])
 
         async def ended() -> bool:
             row = await database.fetchrow("select kind, error from dead_letters")

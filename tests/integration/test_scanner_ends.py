@@ -272,7 +272,8 @@ async def test_one_broken_platform_does_not_stop_the_trends(
 
 async def test_what_is_no_text_is_refused(scanner: Scanner) -> None:
     """PostgreSQL refuses NUL: the scan would fail eight times as a bug."""
-    assert (await scanner.scan(by_hand("deep\0sea")))[0] == "term"
+    assert (await scanner.scan(by_hand("deep\0sea")))[0] == "ack"
+    assert [one.niche for one in await scanner.ended()] == ["deepsea"]
     for wrong in ("deep\0sea", "deep\udcffsea"):
         with pytest.raises(Reject, match="not plain text"):
             await niches_of(scanner).add(wrong, now=AT)
