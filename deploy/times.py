@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Final
 
+from actors.tracker.revenue import days
 from contracts.errors import Reject
 
 __all__ = ["IN_UTC", "IN_WALL_TIME", "read_day", "read_time"]
@@ -30,8 +31,8 @@ def read_time(told: str, *, mend: str) -> datetime:
 
 
 def read_day(told: str) -> date:
-    """Read a day in ISO 8601. Raises: Reject."""
+    """Read the day of an amount. Raises: Reject."""
     try:
-        return date.fromisoformat(told.strip())
+        return days.read_day(told.strip())
     except ValueError as error:
-        raise Reject(f"'{told}' is no day", mend="Write it as 2026-11-23") from error
+        raise Reject(str(error), mend="Write it as 2026-11-23") from error

@@ -19,7 +19,7 @@ from contracts.ids import CorrelationId, ObjectKey, derived
 from gateway.media import video_type
 from gateway.overview import Reader, samples
 from gateway.views import GROUPS, STAGES, Item, Measurement, Stage
-from gateway.web import Problem, answer, same_origin
+from gateway.web import Problem, answer, same_origin, whole_number
 
 __all__ = ["Api"]
 
@@ -83,10 +83,11 @@ class Api:
     async def status(self, request: web.Request) -> web.Response:
         """GET /api/v1/status?stage=STAGE-or-group&limit=N."""
         stages = _stages(request.query.get("stage"))
-        limit = request.query.get("limit", str(LIMIT))
-        if not (limit.isascii() and limit.isdecimal() and int(limit) <= LARGEST_LIMIT):
-            raise Problem(400, f"limit: '{limit}' is not a number from 0 to {LARGEST_LIMIT}")
-        return answer(await self._reader.overview(stages=stages, limit=int(limit)))
+        told = request.query.get("limit", str(LIMIT))
+        limit = whole_number(told)
+        if limit is None or limit > LARGEST_LIMIT:
+            raise Problem(400, f"limit: '{told[:40]}' is not a number from 0 to {LARGEST_LIMIT}")
+        return answer(await self._reader.overview(stages=stages, limit=limit))
 
     async def item(self, request: web.Request) -> web.Response:
         item_id = request.match_info["item_id"]
@@ -110,16 +111,12 @@ class Api:
                 detail=f"{error}.",
                 mend="Send niche, and if wanted platform, limit, destination.",
             ) from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Problem(400, "The body is not JSON", detail=f"{error}.") from error
         niche = asked.niche.strip()
         if not niche:
             raise Problem(422, "The scan is not valid", detail="niche is blank.", mend="Say what the channel is about.")
-        if asked.platform is not None:
-            try:
-                platforms.module(asked.platform)
-            except Reject as error:
-                raise Problem(422, "The scan is not valid", detail=f"{error.reason}.", mend=error.mend) from error
+        _check_platforms(asked)
         key = request.headers.get("Idempotency-Key")
         seed = f"scan {key}" if key else f"scan {derived('scan', niche, self._services.clock.now().isoformat())}"
         async with self._services.unit(seed=seed, correlation_id=CorrelationId(""), causation_id=None) as tx:
@@ -144,6 +141,18 @@ class Api:
                 return response
         except Reject as error:
             raise Problem(404, "There is no such video", detail=f"{error.reason}.", mend=error.mend) from error
+
+
+def _check_platforms(asked: Scan) -> None:
+    """Raises: Problem 422 for platforms that are unknown, or a destination that takes no posts."""
+    to = None if asked.destination is None else asked.destination.platform
+    try:
+        able = {name: platforms.module(name).CAPS.publish for name in (asked.platform, to) if name is not None}
+    except Reject as error:
+        raise Problem(422, "The scan is not valid", detail=f"{error.reason}.", mend=error.mend) from error
+    if to is not None and not able[to]:
+        detail = f"{to} cannot be posted to."
+        raise Problem(422, "The scan is not valid", detail=detail, mend="Choose another destination.")
 
 
 def _stages(name: str | None) -> tuple[Stage, ...] | None:

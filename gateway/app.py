@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +15,7 @@ from actors.runtime.app import Bus, connect, open_services
 from actors.runtime.log import get_logger, setup_logging
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
+from actors.runtime.tasks import end_tasks
 from actors.runtime.work import Services
 from contracts.errors import Reject
 from contracts.flow import GATEWAY
@@ -27,7 +27,7 @@ from gateway.page import page
 from gateway.page_accounts import Connectable
 from gateway.queues import Queues
 from gateway.views import GROUPS
-from gateway.web import add_headers, guard_host, secure, show_problems
+from gateway.web import add_headers, guard_host, secure, show_problems, whole_number
 
 __all__ = ["create_app", "run"]
 
@@ -48,8 +48,7 @@ class _Home:
     async def show(self, request: web.Request) -> web.Response:
         view = request.query.get("view", "videos")
         view = view if view in GROUPS else "videos"
-        wanted = request.query.get("limit", "")
-        limit = min(int(wanted), MOST_SHOWN) if wanted.isascii() and wanted.isdecimal() and int(wanted) else SHOWN
+        limit = min(whole_number(request.query.get("limit", "")) or SHOWN, MOST_SHOWN)
         connected = None
         if account := request.query.get("connected"):
             connected = await self._services.db.fetchval(Q["account_title"], account)
@@ -104,9 +103,7 @@ def create_app(services: Services, bus: Bus) -> web.Application:
             async with hub.listening(bus.client):
                 yield
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await end_tasks([watching])
 
     async def let_go(_: web.Application) -> None:
         hub.close()
@@ -144,7 +141,7 @@ async def run(settings: Settings, *, ready: Callable[[str], None] | None = None)
                     ready(address)
                 await stop.wait()
                 log.info("gateway.stopping")
-                relaying.cancel()
+                await end_tasks([relaying])
         finally:
             await runner.cleanup()
             telemetry.stop()

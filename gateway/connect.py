@@ -31,7 +31,7 @@ from contracts.ids import AccountId, CorrelationId
 from gateway.overview import Q
 from gateway.refusals import again, not_exchanged, refused, sentence, without
 from gateway.sign_in import check_server, connected_page, form_page, go_on_page, kind_of, picture_at, server_named
-from gateway.web import Problem, same_origin
+from gateway.web import Problem, form_of, same_origin
 
 __all__ = ["Connector", "connectors", "credentials_missing", "redirect_uri"]
 
@@ -112,7 +112,7 @@ class Connect:
         same_origin(request, self._services.settings)
         connector = self._connector(request)
         client = connector.client
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        form = await form_of(request)
         if isinstance(client, SignIn):
             return await self._signed_in(connector, client, form)
         if client.register_path is None:

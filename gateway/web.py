@@ -5,9 +5,10 @@ Programs get problem details (RFC 9457), people get a page; both say what is wro
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +23,17 @@ from actors.runtime.telemetry import count, observe
 from gateway.html import document, el
 from gateway.words import prose
 
-__all__ = ["Problem", "answer", "guard_host", "page_of", "same_origin", "secure", "show_problems"]
+__all__ = [
+    "Problem",
+    "answer",
+    "form_of",
+    "guard_host",
+    "page_of",
+    "same_origin",
+    "secure",
+    "show_problems",
+    "whole_number",
+]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -38,6 +49,7 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+LONGEST_NUMBER: Final = 9
 PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by machines inside a cluster, by whatever name they use."""
 
@@ -127,6 +139,8 @@ async def show_problems(request: web.Request, handler: Handler) -> web.StreamRes
         plain = Problem(error.status, error.reason, mend=_MENDS.get(error.status, ""))
         return _told(request, plain, headers={k: v for k, v in error.headers.items() if k == "Allow"})
     except DRIVER_ERRORS as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return _told(request, Problem(404, "Not Found", mend=_MENDS[404]))
         get_logger().warning("gateway.database_unavailable", path=request.path, error=repr(error))
         detail = str(error) or type(error).__name__
         mend = "Start PostgreSQL or correct DATABASE_URL; this page works again by itself once it is back."
@@ -173,7 +187,13 @@ def guard_host(settings: Settings) -> Any:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         if "\0" in request.path + request.query_string:  # which nothing stored here can hold
             raise Problem(400, "The address holds a NUL character", mend="Leave %00 out.")
-        name = urlsplit(f"//{request.host}").hostname or ""
+        for what, text in (("address", request.path + request.query_string), *_read_headers(request)):
+            if not text.isprintable() and not _is_text(text):
+                raise Problem(400, f"The {what} is no text", mend="Send it in UTF-8.")
+        try:
+            name = urlsplit(f"//{request.host}").hostname or ""
+        except ValueError as error:
+            raise Problem(400, "The header Host is no name", mend=f"Use {settings.public_url}.") from error
         if request.path not in PROBES and name not in known and not _is_address(name):
             raise Problem(
                 421,
@@ -199,6 +219,34 @@ def same_origin(request: web.Request, settings: Settings) -> None:
             detail=f"The request came from {origin or 'another site'}.",
             mend="Use this server's own page, or a program that sends no Origin header.",
         )
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a text writes in at most nine digits; None: it does not."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
+async def form_of(request: web.Request) -> dict[str, str]:
+    """Return the texts of a form. Raises: Problem 400 if it cannot be read."""
+    try:
+        form = await request.post()
+    except (ValueError, LookupError, RuntimeError, AssertionError) as error:
+        raise Problem(400, "The form cannot be read", mend="Send it as a browser does, in UTF-8.") from error
+    return {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+def _read_headers(request: web.Request) -> Iterator[tuple[str, str]]:
+    for name in ("Host", "Origin", "Cookie", "Idempotency-Key"):
+        yield f"header {name}", request.headers.get(name, "")
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written; bytes that are no UTF-8 were read as lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_address(name: str) -> bool:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from nats.aio.client import Client
 from yarl import URL
 
@@ -15,6 +16,9 @@ from actors.runtime.settings import Settings
 from deploy import embedded
 from deploy.supervisor import Stack
 from tests.stack import ACK_WAIT_S, cloned, connected, fresh_stream, media_folder
+
+settings.register_profile("here", suppress_health_check=[HealthCheck.too_slow], deadline=None)  # no test by the clock
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")

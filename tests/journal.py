@@ -15,12 +15,12 @@ class Notes:
     def __init__(self, *, may_exist: bool = False, on_sending: Callable[[int], Awaitable[None]] | None = None) -> None:
         self.told: list[tuple[str, object]] = []
         self.kept: list[UploadCheckpoint] = []
-        self._may_exist = may_exist
+        self._unanswered = int(may_exist)
         self._on_sending = on_sending
 
     @property
     def may_exist(self) -> bool:
-        return self._may_exist
+        return self._unanswered > 0
 
     async def sending(self, end: int) -> None:
         self.told.append(("sending", end))
@@ -33,8 +33,8 @@ class Notes:
 
     async def committing(self) -> None:
         self.told.append(("committing", None))
-        self._may_exist = True
+        self._unanswered += 1
 
     async def refused(self) -> None:
         self.told.append(("refused", None))
-        self._may_exist = False
+        self._unanswered = max(self._unanswered - 1, 0)

@@ -31,6 +31,7 @@ __all__ = [
     "Fault",
     "authorised",
     "denied_by_status",
+    "none_was_made",
     "open_public",
     "surely_refused",
     "whose",
@@ -64,6 +65,12 @@ def denied_by_status(answer: Response) -> Denied | None:
     except Reject as refused:
         return Denied(because=refused.reason)
     return None
+
+
+async def none_was_made(journal: Journal) -> None:
+    """Note what the platform says for certain: no request made the post, and none will."""
+    while journal.may_exist:
+        await journal.refused()
 
 
 def surely_refused(answer: Response) -> bool:

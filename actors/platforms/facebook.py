@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.platforms._meta.account import GraphAccount, check_words, none_was_made, own_id
+from actors.platforms._account import none_was_made
+from actors.platforms._meta.account import GraphAccount, check_words, own_id
 from actors.platforms._meta.facebook_reel import (
     COUNTS,
     GROUPS,

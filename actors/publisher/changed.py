@@ -17,7 +17,8 @@ PAUSES: Final = frozenset({"removed", "blocked"})
 async def note_change(work: Work[PostChanged], services: Services) -> None:  # noqa: ARG001 - the shape of a handler
     """Write down how the post stands, and pause its account after a removal or a block.
 
-    A post that is back resumes nothing: whether the next one may go is for a person to judge. The pause says so.
+    A post that is back resumes nothing: whether the next one may go is for a person to judge. The pause says so. What
+    was seen before something that is known already changes no post.
     """
     event = work.event
     state = event.standing.state
@@ -25,8 +26,10 @@ async def note_change(work: Work[PostChanged], services: Services) -> None:  # n
     told = f"{state} at {event.platform}: {words}" if state in PAUSES else f"{state}: {words}"
     async with work.commit() as tx:
         stood = "removed" if state == "removed" else "published"
-        before = await tx.conn.fetchval(Q["note_standing"], event.post_id, stood, told, work.now)
+        before = await tx.conn.fetchval(Q["note_standing"], event.post_id, stood, told, work.now, event.seen_at)
         if state not in PAUSES:
+            if before is None:
+                return
             back = f"; that post is back since {event.seen_at:%Y-%m-%d %H:%M} UTC: {state}"
             await tx.conn.execute(Q["note_back"], event.account_id, f"a post was {before}", back)
             return

@@ -70,6 +70,7 @@ async def dressed(
         return f"{without}: {error}"
     except (Retry, RateLimited) as error:
         begun_at = await services.db.fetchval(Q["landed_at"], post.post_id)
-        if begun_at is None or now - begun_at < DRESSED_WITHIN:
+        next_at = max(now, error.until) if isinstance(error, RateLimited) else now
+        if next_at - (begun_at or now) < DRESSED_WITHIN:
             raise
         return f"{without}: {error}"

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from actors import platforms
 from actors.publisher.doubt import Doubt
 from actors.publisher.draft import as_request, make_draft, privacy_note
-from actors.publisher.dress import by_hand, dressed, wants_dress
+from actors.publisher.dress import additions, by_hand, dressed, wants_dress
 from actors.publisher.earning import with_links
 from actors.publisher.fit import fit
 from actors.publisher.journal import SessionJournal
@@ -127,6 +127,13 @@ async def _fail(posts: Posts, error: Reject) -> None:
         await posts.set_state("failed", because=error.reason, next_action=error.mend or again)
 
 
+def _landed(post: Post) -> RemotePost | None:
+    """Return the post that stands and waits for nothing but its additions."""
+    if post.platform_post_id is None:
+        return None
+    return RemotePost(platform_post_id=post.platform_post_id, url=post.url or "", privacy=post.privacy)
+
+
 class _Posting:
     """The steps of one delivery."""
 
@@ -150,7 +157,13 @@ class _Posting:
             require(self._request, monetised=self._services.settings.monetised, at=self._work.now)
         post, account = await self._posts.claim(self._request, post)
         if isinstance(account, Held):
-            await self._wait(post, account)
+            if (there := _landed(post)) is None or post.account_id is None:
+                await self._wait(post, account)
+            else:
+                without = " and ".join(additions(post.draft))
+                await self._finish(
+                    post, post.account_id, there, f"it is there without its {without}: {account.because}"
+                )
             return
         if post.session is None and not await self._prepare(post, account.account_id):
             return
@@ -186,8 +199,8 @@ class _Posting:
 
     async def _publish(self, post: Post, account: AccountId) -> RemotePost:
         """Open a session, or go on with the one that is stored, until the platform has the video."""
-        if post.platform_post_id is not None:
-            return RemotePost(platform_post_id=post.platform_post_id, url=post.url or "", privacy=post.privacy)
+        if (there := _landed(post)) is not None:
+            return there
         # The address is a secret: it is in no row.
         address = await self._services.objects.address(post.object_key, life_s=ADDRESS_LIFE_S)
         post = replace(post, draft=replace(post.draft, media_address=address))
@@ -268,7 +281,7 @@ class _Posting:
         note = "; ".join(part for part in (privacy_note(post.draft, remote.privacy), undressed) if part)
         async with self._work.commit() as tx:
             values = (remote.platform_post_id, remote.url, remote.privacy, note, now, by_hand(remote, undressed))
-            await tx.conn.execute(Q["set_published"], post.post_id, *values)
+            published_at = await tx.conn.fetchval(Q["set_published"], post.post_id, *values)
             await slots.release(tx.conn, post.item_id, self._request.destination)
             tx.emit(
                 PostPublished(
@@ -279,8 +292,8 @@ class _Posting:
                     platform_post_id=remote.platform_post_id,
                     url=remote.url,
                     privacy=remote.privacy,
-                    published_at=now,
-                    shown_at=shown_at if shown_at is not None and shown_at > now else None,
+                    published_at=published_at,
+                    shown_at=shown_at if shown_at is not None and shown_at > published_at else None,
                 )
             )
         self._work.log.info("post.published", post_id=post.post_id, url=remote.url, note=note)

@@ -104,20 +104,18 @@ def choose_account(
     connected = [account for account in accounts if account.state == "connected"]
     if wanted is not None:
         connected = [account for account in connected if account.account_id == wanted]
-    usable = [account for account in connected if account.paused_at is None or asks_only]
-    if len(usable) > 1:
-        names = ", ".join(account.account_id for account in usable)
+    if len(connected) > 1:
+        names = ", ".join(account.account_id for account in connected)
         raise Reject(
-            f"{len(usable)} {platform} accounts are connected: {names}",
+            f"{len(connected)} {platform} accounts are connected: {names}",
             mend="Name one: --account ID, or in the destination",
         )
-    if usable:
-        return usable[0]
-    if connected:
-        paused = connected[0]
+    for account in connected:
+        if account.paused_at is None or asks_only:
+            return account
         return Held(
-            f"{paused.account_id} is paused: {paused.paused_because}",
-            f"look into that, then: ettametta accounts resume {paused.account_id}",
+            f"{account.account_id} is paused: {account.paused_because}",
+            f"look into that, then: ettametta accounts resume {account.account_id}",
         )
     return Held(f"no {platform} account is connected" if wanted is None else f"{wanted} is not connected")
 
@@ -156,6 +154,8 @@ class Posts:
             if post.outdates(request):
                 return post
             await conn.execute(Q["renew_intent"], self.post_id, *content)
+            asking = (request.correlation_id, request, now, request.occurred_at)
+            await conn.execute(Q["renew_dropped"], self.post_id, *asking)
             return await self._read(conn)
 
     async def dress(self, request: PostRequested) -> PostRequested:

@@ -28,6 +28,13 @@ where post_id = $1 and session is null and platform_post_id is null
   and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed')
   and (settled is distinct from 'dropped' or correlation_id <> $5);
 
+-- name: renew_dropped :exec  A new wish for a post that was given up and may be there: what was sent stays known
+update posts
+set correlation_id = $2, request = $3, updated_at = $4, asked_at = $5, settled = null,
+    superseded = superseded || correlation_id
+where post_id = $1 and settled = 'dropped' and correlation_id <> $2 and state not in ('published', 'removed')
+  and (session is not null or platform_post_id is not null);
+
 -- name: claim :exec
 update posts
 set account_id = $2, because = '', next_action = '', updated_at = $3,
@@ -81,11 +88,13 @@ set state = 'waiting', because = $2, next_action = $3, updated_at = $4,
                             where a.account_id = posts.account_id and a.state <> 'disconnected') end
 where post_id = $1 and state <> 'published';
 
--- name: set_published :exec
+-- name: set_published :val  Returns since when it stands
 update posts
 set state = 'published', platform_post_id = $2, url = $3, privacy = $4, because = $5, next_action = $7, session = null,
-    published_at = coalesce(published_at, $6), updated_at = $6
-where post_id = $1;
+    published_at = coalesce(published_at, $6), updated_at = $6,
+    settled = case when settled = 'dropped' then null else settled end
+where post_id = $1
+returning published_at;
 
 -- name: serialise_waiting :exec  Going to wait and looking for who waits exclude each other, per platform
 select pg_advisory_xact_lock(hashtextextended('publisher.waiting.' || $1::text, 0));
@@ -116,13 +125,15 @@ insert into probes (sha256, probe, read_at) values ($1, $2, $3) on conflict (sha
 -- name: fetched_as :many  The rights under which the same bytes were fetched as a source
 select rights from assets where sha256 = $1 and role = 'source' order by item_id;
 
--- name: note_standing :val  How a post stands, also one that was removed; returns what was said of it before. What a
--- person was to do, or did, about it is over when it is taken down or comes back
+-- name: note_standing :val  How a post was seen to stand at $5, also one that was removed; returns what was said of it
+-- before, null: something newer is known. What a person was to do, or did, about it is over when it is taken down or
+-- comes back
 update posts p
 set state = $2, because = $3, updated_at = $4, next_action = case when p.state = $2 then p.next_action else '' end,
-    settled = case when p.state = 'removed' and $2 = 'published' then null else p.settled end
+    settled = case when p.state = $2 then p.settled end, standing_at = $5
 from posts before
 where p.post_id = $1 and before.post_id = p.post_id and p.state in ('published', 'removed')
+  and (p.standing_at is null or p.standing_at <= $5)
 returning before.because;
 
 -- name: note_back :exec  Beside the reason of a pause that this very post brought about

@@ -15,6 +15,7 @@ from actors import platforms
 from actors.publisher.draft import fresh
 from actors.publisher.dress import additions
 from actors.publisher.posts import Q
+from actors.runtime import slots
 from actors.runtime.clock import Clock
 from actors.runtime.db import Database, Record, into
 from actors.runtime.ledger import Ledger, Tx
@@ -124,6 +125,7 @@ class Remedy:
             because = f"a person gave it up on {self._clock.now():%Y-%m-%d %H:%M} UTC; it was {row['state']}"
             again = "none; ask for it again with `ettametta post`"
             await tx.conn.execute(Q["settle"], row["post_id"], "dropped", "failed", because, again, self._clock.now())
+            await slots.release(tx.conn, row["item_id"], msgspec.convert(row["request"], PostRequested).destination)
         return f"post {row['post_id']} is given up"
 
     async def _put_away(self, row: Record) -> str:

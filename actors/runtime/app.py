@@ -24,6 +24,7 @@ from actors.runtime.objects import open_objects
 from actors.runtime.outcome import process
 from actors.runtime.relay import Relay
 from actors.runtime.settings import Settings
+from actors.runtime.tasks import end_tasks
 from actors.runtime.together import Gathering, Together
 from actors.runtime.tokens import open_tokens
 from actors.runtime.work import Handler, Services, clear_scratch
@@ -205,8 +206,7 @@ async def serving(app: ActorApp, settings: Settings) -> AsyncIterator[Services]:
                 for task in taking:
                     task.cancel()
                 await asyncio.gather(*(consumer.drain(deadline_s=DRAIN_S) for consumer in consumers))
-                for task in running:
-                    task.cancel()
+                await end_tasks(running)
 
 
 def pull(bus: Bus, consumer: Consumer, app: ActorApp, services: Services) -> PullConsumer:

@@ -51,7 +51,8 @@ async def reserve(
         ):
             if limit is None:
                 continue
-            taken = [row["at"] for row in await conn.fetch(Q["taken"], destination.platform, whose, now - DAY, item)]
+            rows = await conn.fetch(Q["taken"], destination.platform, whose, now - DAY, item, named)
+            taken = [row["at"] for row in rows]
             if len(taken) >= limit:
                 free_at = taken[len(taken) - limit] + DAY
                 raise RateLimited(f"{of} {limit} posts of a day on {destination.platform} are taken", until=free_at)

@@ -3,17 +3,21 @@
 -- name: serialise :exec
 select pg_advisory_xact_lock(hashtextextended('slots.' || $1::text, 0));
 
--- name: taken :many  Posts and reservations of the last day, of one account or of the whole platform, oldest first
+-- name: taken :many  Posts and reservations of the last day, of one account or of the whole platform, but for
+-- that of item $4 to account $5 itself, oldest first
 select at from (
     select published_at as at from posts
-    where platform = $1 and ($2::text is null or account_id = $2) and published_at > $3 and item_id <> $4
+    where platform = $1 and ($2::text is null or account_id = $2) and published_at > $3
+      and (item_id <> $4 or coalesce(request -> 'destination' ->> 'account_id', '') <> $5)
     union all
     select coalesce(session_at, updated_at) from posts
     where platform = $1 and ($2::text is null or account_id = $2) and session is not null and published_at is null
-      and updated_at > $3 and item_id <> $4
+      and updated_at > $3
+      and (item_id <> $4 or coalesce(request -> 'destination' ->> 'account_id', '') <> $5)
     union all
     select s.reserved_at from post_slots s
-    where s.platform = $1 and ($2::text is null or s.account_id in ('', $2)) and s.reserved_at > $3 and s.item_id <> $4
+    where s.platform = $1 and ($2::text is null or s.account_id in ('', $2)) and s.reserved_at > $3
+      and (s.item_id <> $4 or s.account_id <> $5)
       and not exists (  -- its post counts by itself
           select from posts p
           where p.item_id = s.item_id and p.platform = s.platform

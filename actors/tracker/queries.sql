@@ -99,9 +99,10 @@ order by 3;
 -- name: hold_looks :val  True: this transaction looks at the account's posts
 select pg_try_advisory_xact_lock(hashtextextended('tracker.looks.' || $1::text, 0));
 
--- name: posts_to_look_at :many
+-- name: posts_to_look_at :many  What the platform kept until its time is public from then on
 select s.post_id, p.item_id, p.platform, p.account_id, p.platform_post_id,
-       coalesce(p.shown_at, p.published_at) as shown_at, p.correlation_id, p.privacy as confirmed_privacy, s.state,
+       coalesce(p.shown_at, p.published_at) as shown_at, p.correlation_id,
+       case when p.shown_at <= $2 then 'public' else p.privacy end as confirmed_privacy, s.state,
        s.told_state, s.doubted_state, s.doubted_at, s.looks,
        (select max(c.seen_at) from standing_changes c
         where c.post_id = s.post_id and c.state = 'removed' and s.told_state = 'removed') as removed_at

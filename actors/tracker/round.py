@@ -1,8 +1,8 @@
 """A round: what a platform is asked of an account's posts, some at a time, by one replica.
 
 A transaction-level lock per account keeps replicas apart while the platform is asked; it goes with the connection of a
-worker that dies. A platform that is away, asks for patience or has lost its permission ends the round: what was due is
-put off.
+worker that dies. A platform that is away, asks for patience, cannot tell or has lost its permission ends the round:
+what was due is put off. What fails for one account does not hold up the others.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from actors.runtime.db import into
+from actors.runtime.db import into, is_unavailable
+from actors.runtime.log import get_logger
 from actors.runtime.work import Services
 from actors.tracker.handle import Q
-from contracts.errors import AuthExpired, RateLimited, Reject, Retry
+from contracts.errors import EttamettaError
 from contracts.ids import AccountId
 
 __all__ = ["BATCH", "Round", "make_round"]
@@ -51,9 +52,17 @@ class Round(Struct, Generic[P, A], frozen=True, kw_only=True):
 
 
 async def make_round(services: Services, account: AccountId, what: Round[P, A]) -> None:
-    """Ask until nothing is due any more, another replica has the account, or the platform is away."""
-    while await _ask_some(services, account, what):
-        pass
+    """Ask until nothing is due any more, another replica has the account, or the platform is away.
+
+    A fault of the program is logged, and comes again with the next round.
+    """
+    try:
+        while await _ask_some(services, account, what):
+            pass
+    except Exception as error:
+        if is_unavailable(error):
+            raise
+        get_logger().exception("round.failed", account_id=account, asked=what.due)
 
 
 async def _ask_some(services: Services, account: AccountId, what: Round[P, A]) -> bool:
@@ -67,7 +76,7 @@ async def _ask_some(services: Services, account: AccountId, what: Round[P, A]) -
             return False
         try:
             found = await what.ask(account, tuple(post.platform_post_id for post in due))
-        except (Retry, RateLimited, AuthExpired, Reject) as error:
+        except EttamettaError as error:
             await what.put_off(due, now, error)
             return False
         await what.store(due, found)

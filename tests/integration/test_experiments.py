@@ -257,6 +257,30 @@ async def test_a_turn_that_nobody_counted_does_not_count(channel: Channel, tmp_p
     assert [turn.number for turn in await begin.turns(channel.db, one.experiment_id)] == [0, 1, 2]
 
 
+async def test_a_death_while_a_pair_is_struck_off_strikes_it_off_later(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pair that does not count is counted, or the experiment fails at every step from then on."""
+    one, _ = await swapped(channel, tmp_path)
+    await run_experiments(channel.services)
+    channel.clock.turn(SETTLES_S)
+    await run_experiments(channel.services)
+    channel.clock.turn(3 * DAY.total_seconds())
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "variant_of", die)
+        with pytest.raises(KeyboardInterrupt):
+            await run_experiments(channel.services)
+    (turn,) = await begin.turns(channel.db, one.experiment_id)
+    assert turn.until_at is None
+    await run_experiments(channel.services)
+    turns = await begin.turns(channel.db, one.experiment_id)
+    assert [(turn.number, bool(turn.void)) for turn in turns] == [(0, True), (1, True)]
+
+
 async def test_the_better_title_stays(channel: Channel, tmp_path: Path) -> None:
     """The post must end with the winner, and the experiment must not go on changing it."""
     one, _ = await swapped(channel, tmp_path)

@@ -231,6 +231,69 @@ async def test_an_address_with_nul_is_refused(gateway: Gateway, path: str) -> No
     assert "NUL" in text
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /?limit=%s HTTP/1.1\r\nHost: localhost\r\n" % (b"9" * 5_000), 200),
+        (b"GET /api/v1/status?limit=%s HTTP/1.1\r\nHost: localhost\r\n" % (b"9" * 5_000), 400),
+        (b"GET / HTTP/1.1\r\nHost: [\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: [::1\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: \xff\r\n", 400),
+        (b"GET /connect/google HTTP/1.1\r\nHost: localhost\r\nCookie: ett_session=\xff\r\n", 400),
+        (
+            (
+                b"POST /api/v1/scans HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 13\r\nIdempotency-Key: \xff\r\n\r\n{"niche":"x"}'
+            ),
+            400,
+        ),
+        (b"GET /static/%s HTTP/1.1\r\nHost: localhost\r\n" % (b"a" * 300), 404),
+        (b"GET /media/renditions/%s.mp4 HTTP/1.1\r\nHost: localhost\r\n" % (b"a" * 300), 404),
+        (
+            (
+                b"POST /connect/bluesky HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+                b"Content-Type: application/x-www-form-urlencoded; charset=nonsense\r\n\r\na=b"
+            ),
+            400,
+        ),
+        (
+            (
+                b"POST /connect/bluesky HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+                b"Content-Type: application/x-www-form-urlencoded\r\n\r\na=\xff"
+            ),
+            400,
+        ),
+        (
+            (
+                b"POST /connect/bluesky HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+                b"Content-Type: multipart/form-data; boundary=x\r\n\r\na=b"
+            ),
+            400,
+        ),
+        (
+            (
+                b"POST /connect/bluesky HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
+                b"Content-Type: multipart/form-data\r\n\r\na=b"
+            ),
+            400,
+        ),
+    ],
+)
+async def test_what_cannot_be_read_is_the_askers_fault(gateway: Gateway, sent: bytes, status: int) -> None:
+    """A typing error is told as a fault of the gateway, or as a lost database, and somebody looks for it."""
+    where = URL(gateway.url)
+    reader, writer = await asyncio.open_connection(where.host, where.port)
+    try:
+        ends = b"" if b"\r\n\r\n" in sent else b"\r\n"
+        writer.write(sent + ends)
+        async with asyncio.timeout(DEADLINE_S):
+            line = await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    assert int(line.split()[1]) == status, line
+
+
 async def test_errors_suit_the_asker(gateway: Gateway) -> None:
     """Programs cannot read pages, and people should not have to read JSON."""
     program, text = await gateway.get("/api/v1/nowhere")
@@ -277,6 +340,10 @@ async def test_a_scan_becomes_one_event_on_the_bus(gateway: Gateway, nats_admin:
         (422, b'{"niche":"x","limit":0}', {}),
         (422, b'{"niche":"x","colour":"red"}', {}),
         (422, b'{"niche":"x","platform":"myspace"}', {}),
+        (422, b'{"niche":"x","destination":{"platform":"myspace"}}', {}),
+        (422, b'{"niche":"x","destination":{"platform":"reddit"}}', {}),
+        (400, b'{"niche":"\xff"}', {}),
+        (400, b'{"niche":"x","destination":{"platform":"youtube","x":' + b"[" * 8_000, {}),
         (413, b'{"niche":"' + b"x" * 20_000 + b'"}', {}),
     ],
 )

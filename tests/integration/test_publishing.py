@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -377,6 +377,38 @@ async def test_what_was_given_up_stays_so_until_it_is_asked_for_again(channel: C
     await published_once(channel)
 
 
+async def test_what_was_given_up_half_sent_goes_on_for_a_new_wish_that_has_to_wait(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wish for a post that was given up is lost if it has to wait first."""
+    account = await channel.connect()
+    request = await asked(channel)
+    await told_absent(monkeypatch)
+    await unconfirmed(channel, request)
+    post = await channel.post()
+    await Remedy(channel.db, channel.clock).dropped(post["post_id"])
+    assert await channel.db.fetchval("select count(*) from post_slots") == 0
+    await channel.db.execute("update accounts set state = 'reconnect_needed'")
+    channel.clock.turn(60.0)
+    wish = msgspec.structs.replace(
+        request, event_id=EventId(""), correlation_id=CorrelationId(""), occurred_at=channel.clock.now()
+    )
+    anew = stamped(wish)
+    assert await channel.settle(anew) == "ack"
+    post = await channel.post()
+    assert (post["state"], post["settled"], post["correlation_id"]) == ("waiting", None, anew.correlation_id)
+    assert post["session"] is not None, "what may be there is forgotten"
+    assert await again(channel, request) == "ack", "the older wish is over"
+    await channel.db.execute("update accounts set state = 'connected'")
+    assert await channel.settle(stamped(AccountConnected(account_id=account, platform="youtube"))) == "ack"
+    resumed = (await channel.given("post.requested"))[-1]
+    assert resumed["correlation_id"] == anew.correlation_id
+    monkeypatch.undo()
+    monkeypatch.setattr(youtube.YouTube, "chunk_bytes", CHUNK_UNIT_BYTES)
+    assert await channel.settle(msgspec.convert(resumed, PostRequested)) == "ack"
+    await published_once(channel)
+
+
 async def test_a_post_that_was_taken_down_is_not_posted_again(channel: Channel) -> None:
     """A video that a platform removed is posted once more by the next wish for it."""
     await channel.connect()
@@ -691,6 +723,57 @@ async def test_what_cannot_be_added_keeps_no_post_from_standing(
     assert len((await channel.state())["sessions"]) == 1
 
 
+async def landed(channel: Channel, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> PostRequested:
+    """Post a video whose thumbnail is not taken now; return the request, whose delivery was put off."""
+    monkeypatch.setattr(youtube, "CAPS", msgspec.structs.replace(youtube.CAPS, dresses=True))
+
+    async def dress(*_: Any, **__: Any) -> str:
+        raise fault
+
+    monkeypatch.setattr(youtube.YouTube, "dress", dress, raising=False)
+    request = await asked(channel, thumbnail_key=await channel.put_video(b"a picture"))
+    await channel.deliver(request)
+    return request
+
+
+async def test_a_post_that_stands_does_not_wait_a_day_to_be_told(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spent quota hides a public video from all that follows, the first counts are lost."""
+    await channel.connect()
+    stood_at = channel.clock.now()
+    far = RateLimited("the quota is spent", until=stood_at + timedelta(hours=20))
+    await landed(channel, monkeypatch, far)
+    await published_once(channel)
+    assert "without its thumbnail: the quota is spent" in (await channel.post())["because"]
+    assert channel.clock.now() == stood_at
+
+
+async def test_a_post_is_told_as_of_the_time_at_which_it_stood(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views of the hour in which its thumbnail was tried belong to no age of the post."""
+    await channel.connect()
+    request = await landed(channel, monkeypatch, Retry("not taken"))
+    stood_at = (await channel.post())["published_at"]
+    channel.clock.turn(DRESSED_WITHIN.total_seconds())
+    assert await channel.settle(request, first=2) == "ack"
+    (told,) = await channel.given("post.published")
+    assert msgspec.convert(told["published_at"], datetime) == stood_at == (await channel.post())["published_at"]
+
+
+async def test_a_post_that_stands_is_told_although_its_account_is_gone(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A public video waits for an account that nobody will connect again, and is never told."""
+    account = await channel.connect()
+    request = await landed(channel, monkeypatch, Retry("not taken"))
+    await channel.db.execute("update accounts set state = 'reconnect_needed'")
+    assert await channel.settle(request, first=2) == "ack"
+    await published_once(channel)
+    assert (await channel.post())["because"] == f"it is there without its thumbnail: {account} is not connected"
+
+
 async def test_room_is_kept_before_a_render_and_waited_for(channel: Channel) -> None:
     """A video is rendered that cannot be posted for days, or one post more than the platform takes is tried."""
     one = PostsPerDay(account=1)
@@ -704,6 +787,17 @@ async def test_room_is_kept_before_a_render_and_waited_for(channel: Channel) -> 
     await slots.reserve(channel.db, ItemId("a:2"), here, one, now=now + timedelta(hours=1))
     later = now + timedelta(hours=26)
     await slots.reserve(channel.db, ItemId("a:3"), here, one, now=later)
+
+
+async def test_posts_of_one_item_to_two_accounts_take_two_rooms(channel: Channel) -> None:
+    """The uploads that a client has a day are overrun by items that go to several accounts."""
+    one, now = PostsPerDay(project=1), channel.clock.now()
+    first = Destination(platform="x", account_id=AccountId("x:a"))
+    await slots.reserve(channel.db, ItemId("a:1"), first, one, now=now)
+    await slots.reserve(channel.db, ItemId("a:1"), first, one, now=now)
+    second = msgspec.structs.replace(first, account_id=AccountId("x:b"))
+    with pytest.raises(RateLimited, match="the project's 1 posts"):
+        await slots.reserve(channel.db, ItemId("a:1"), second, one, now=now)
 
 
 async def test_what_is_posted_and_kept_room_for_counts_once(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:

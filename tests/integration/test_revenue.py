@@ -796,7 +796,10 @@ async def test_mistakes_are_told_and_nothing_is_recorded(
         (("add", "$12", "EUR"), "ettametta revenue add 1234.50 EUR"),
         (("add", "12.5", "JPY"), "no decimals, as in: ettametta revenue add 1234 JPY"),
         (("add", "12", "EURO"), "Write it as EUR, USD or JPY"),
-        (("add", "12", "EUR", "--on", "21.11.2026"), "'21.11.2026' is no day. Write it as 2026-11-23"),
+        (
+            ("add", "12", "EUR", "--on", "21.11.2026"),
+            "'21.11.2026' is no day in the form %Y-%m-%d. Write it as 2026-11-23",
+        ),
         (("import", "report.csv", "--map", "my net"), "ettametta revenue map 'my net' --date \"Date\" --amount"),
         (("map", "net"), 'ettametta revenue map net --date "Date" --amount'),
         (("map",), 'ettametta revenue map NAME --date "Date" --amount'),

@@ -20,6 +20,7 @@ from actors.tracker import sentinel
 from actors.tracker.measure import measure_due
 from actors.tracker.schedule import CONFIRM_AFTER, LOOKS, LOOKS_WHEN_GONE, SNAPSHOTS
 from actors.tracker.sentinel import look_due
+from contracts.errors import Unconfirmed
 from contracts.events import PostChanged, PostPublished
 from contracts.ids import AccountId, EventId, ItemId, PostId
 from contracts.platform import Standing
@@ -271,6 +272,79 @@ async def test_a_post_that_was_put_away_is_noticed_when_it_is_back_and_gone_agai
     assert tuple(await found(removed, after=timedelta(days=7))) == ("removed", None, "")
 
 
+async def test_a_change_that_is_told_late_changes_nothing(channel: Channel, scene: Scene) -> None:
+    """Events overtake each other: a post that is gone stands here for ever."""
+    event = await scene.published()
+    publisher = msgspec.structs.replace(channel, services=_as_publisher(channel))
+    now = channel.clock.now()
+
+    async def told(state: Any, *, hours: int) -> None:
+        standing = Standing(state=state, because="so")
+        change = stamped(
+            PostChanged(
+                item_id=event.item_id,
+                post_id=event.post_id,
+                platform=NAME,
+                account_id=scene.account,
+                standing=standing,
+                seen_at=now + timedelta(hours=hours),
+            )
+        )
+        assert await publisher.settle(change) == "ack"
+
+    await told("removed", hours=2)
+    await told("stands", hours=1)
+    row = await channel.db.fetchrow("select p.state, a.paused_because from posts p join accounts a using (account_id)")
+    assert row is not None
+    assert tuple(row) == ("removed", f"a post was removed at {NAME}: so")
+    await told("stands", hours=3)
+    assert await channel.db.fetchval("select state from posts") == "published"
+
+
+async def test_a_removal_is_seen_although_the_post_was_given_up_before(channel: Channel, scene: Scene) -> None:
+    """The word of a person on another matter hides a removal."""
+    event = await scene.published()
+    await channel.db.execute("update posts set settled = 'dropped'")
+    change = PostChanged(
+        item_id=event.item_id,
+        post_id=event.post_id,
+        platform=NAME,
+        account_id=scene.account,
+        standing=Standing(state="removed", because="spam"),
+        seen_at=channel.clock.now(),
+    )
+    publisher = msgspec.structs.replace(channel, services=_as_publisher(channel))
+    assert await publisher.settle(stamped(change)) == "ack"
+    row = await channel.db.fetchrow("select state, settled from posts")
+    assert row is not None
+    assert tuple(row) == ("removed", None)
+
+
+@pytest.mark.parametrize(
+    "fault", [Unconfirmed("too many posts to look through"), KeyError("a bug")], ids=["unclear", "bug"]
+)
+async def test_one_account_does_not_hold_up_the_others(
+    channel: Channel, scene: Scene, told: Platform, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """One post that a platform cannot tell of ends all looking and measuring, for ever."""
+    event = await scene.published(1)
+    other = Scene(channel, await channel.connect_to(NAME, account="other"))
+    second = await other.published(2)
+    look = told.look
+
+    async def looked(account: AccountId, names: tuple[str, ...]) -> dict[str, Standing]:
+        if event.platform_post_id in names:
+            raise fault
+        return await look(account, names)
+
+    monkeypatch.setattr(told, "look", looked)
+    await scene.look(LOOKS[0])
+    assert told.asked == [(second.platform_post_id,)]
+    assert (await scene.standing(1))["looks"] == 0
+    later = (await scene.standing(1))["next_at"] > channel.clock.now()
+    assert later is isinstance(fault, Unconfirmed)
+
+
 def _as_publisher(channel: Channel) -> Any:
     values = {name: getattr(channel.services, name) for name in channel.services.__dataclass_fields__}
     return type(channel.services)(**{**values, "actor": PUBLISHER.name})
@@ -343,6 +417,15 @@ async def test_what_was_asked_private_is_no_change_and_what_became_private_is(sc
     told.seen.clear()
     await scene.look(LOOKS[2])
     assert await scene.changes() == ["private", "stands"]
+
+
+async def test_what_was_kept_until_its_time_is_public_from_then_on(scene: Scene, told: Platform) -> None:
+    """A video that a platform never let out of its time stays private and nobody hears of it."""
+    event = await scene.published(privacy="private")
+    await scene.channel.db.execute("update posts set shown_at = published_at + interval '1 minute'")
+    told.seen[event.platform_post_id] = Standing(state="private", because="locked", privacy="private")
+    await scene.look(LOOKS[0])
+    assert await scene.changes() == ["private"]
 
 
 async def test_a_platform_that_does_not_tell_changes_nothing(scene: Scene, told: Platform) -> None:

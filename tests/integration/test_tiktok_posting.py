@@ -16,7 +16,7 @@ from actors.platforms import tiktok
 from actors.platforms._tiktok.publish import INBOX, Publisher
 from actors.runtime.db import Database
 from actors.runtime.tokens import open_tokens
-from contracts.errors import RateLimited, Reject, Snooze, Unconfirmed
+from contracts.errors import RateLimited, Reject, Retry, Snooze, Unconfirmed
 from contracts.events import Destination, PostRequested
 from contracts.ids import AccountId, ItemId
 from contracts.platform import Draft, UploadCheckpoint
@@ -218,15 +218,18 @@ async def test_a_failed_upload_says_why_and_that_there_is_no_post(
 ) -> None:
     """What may be tried anew is given up, or what may not is sent for ever."""
     await adapter.open()
+    await adapter.channel.fault("tiktok.upload", "status", status=503, skip=2, times=1)
+    with pytest.raises(Retry):
+        await adapter.made.send(adapter.account, adapter.draft, adapter.checkpoint, adapter.file, adapter.notes)
     with pytest.raises(Snooze):
         await adapter.made.send(adapter.account, adapter.draft, adapter.checkpoint, adapter.file, adapter.notes)
-    assert adapter.notes.told.count(("committing", None)) == 1
+    assert adapter.notes.told.count(("committing", None)) == 2, "the last part left twice"
     (post,) = await adapter.channel.posted("tiktok")
     body = {"state": "blocked", "because": reason}
     await adapter.channel.ask("POST", f"/sandbox/people/tiktok/posts/{post['id']}", body)
     with pytest.raises(kind, match=reason):
         await adapter.settle()
-    assert not adapter.notes.may_exist
+    assert not adapter.notes.may_exist, "what TikTok says for certain leaves a doubt"
     assert await adapter.made.find(adapter.account, adapter.draft, adapter.checkpoint) is None
     if kind is RateLimited:
         adapter.checkpoint = adapter.notes.kept[-1]

@@ -219,3 +219,6 @@ def test_several_accounts_need_a_name() -> None:
     """If this fails, a video lands on whichever channel comes first."""
     with pytest.raises(Reject, match="youtube:a, youtube:b"):
         choose_account([account("youtube:a"), account("youtube:b")], wanted=None, platform="youtube")
+    paused = msgspec.structs.replace(account("youtube:a"), paused_at=NOW, paused_because="a post was removed")
+    with pytest.raises(Reject, match="youtube:a, youtube:b"):  # a pause moves no video to the other channel
+        choose_account([paused, account("youtube:b")], wanted=None, platform="youtube")

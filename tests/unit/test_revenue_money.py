@@ -142,8 +142,9 @@ def test_conversion_takes_the_rate_of_the_day_or_of_the_last_day_before() -> Non
         ("USD", "EUR", "2026-11-28"),
         ("CHF", "EUR", "2026-11-20"),
         ("GBP", "EUR", "2026-11-19"),
+        ("USD", "EUR", "0001-01-01"),
     ],
-    ids=["before the first", "too long after the last", "another currency", "none that day"],
+    ids=["before the first", "too long after the last", "another currency", "none that day", "no week before"],
 )
 def test_without_a_rate_there_is_no_conversion(currency: str, to: str, on: str) -> None:
     """A rate of another day, or 1.0, would be a number that no source gave."""
@@ -169,6 +170,7 @@ def test_both_layouts_of_the_bank_are_read_and_old_currencies_left_out() -> None
         "",
         "a,b\n1,2",
         "Date,USD\nyesterday,1.05",
+        "Date,USD\n0001-01-01,1.05",
         "Date,USD\n2026-11-20,nil",
         "Date,USD\n2026-11-20,-1",
         "Date,Dollar\n",
@@ -233,6 +235,7 @@ def test_two_prices_of_one_day_are_refused() -> None:
         "render_seconds,,-1,EUR,1,2026-01-01,bill",
         "render_seconds,,1,EUR,0,2026-01-01,bill",
         "render_seconds,,1,EUR,1,January,bill",
+        "render_seconds,,1,EUR,1,0001-01-01,bill",
         "render_seconds,,1,EUR,1,2026-01-01,",
         "render_seconds,,1,QQQ,1,2026-01-01,bill",
     ],

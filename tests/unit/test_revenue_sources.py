@@ -58,6 +58,7 @@ def test_rows_that_cannot_be_taken_are_named_and_the_others_are_taken() -> None:
     text = (
         "Date,Order,Earnings\n2026-11-01,A1,12.30\n01.11.2026,A2,1\n2026-11-01,A3,\n2026-11-01,A4,1.234\n\n"
         "2026-11-01,,5\n2026-11-01,A1,9\n2026-11-01\n2026-11-02,A9,3\n"
+        "0001-01-01,B1,1\n9999-12-31,B2,1\n"
     )
     rows, told = read(text)
     assert [row.key for row in rows] == ["A1", "A9"]
@@ -68,9 +69,11 @@ def test_rows_that_cannot_be_taken_are_named_and_the_others_are_taken() -> None:
         (7, "nothing"),
         (8, "it"),
         (9, "the"),
+        (11, "'0001-01-01'"),
+        (12, "'9999-12-31'"),
     ]
     assert "line 2" in told.rejected[4].because
-    assert (told.rows, told.rejected_rows) == (8, 6)
+    assert (told.rows, told.rejected_rows) == (10, 8)
 
 
 def test_rows_without_an_id_are_told_apart_by_their_number() -> None:

@@ -48,6 +48,8 @@ UPLOAD: Final = "upload"
 PROCESS: Final = "process"
 CREATE: Final = "create"
 SCHEDULED: Final = "scheduled:"
+COUNTS: Final = ("likes", "comments", "shares")
+"""What a server tells of a status."""
 """Begins the id of a post whose server keeps it until its time: then the id of its medium follows."""
 NOT_TOLD: Final = {
     "views": "Mastodon does not count views",
@@ -150,9 +152,15 @@ class Posts:
         found = {}
         for name in platform_post_ids:
             if name.startswith(SCHEDULED) and await self._waiting(account, name.removeprefix(SCHEDULED)) is not None:
-                waits = dict.fromkeys(("likes", "comments", "shares"), "the server keeps the post until its time")
+                waits = dict.fromkeys(COUNTS, "the server keeps the post until its time")
                 found[name] = PostMetrics(absent={**NOT_TOLD, **waits})
-            elif (status := await self._status(account, name)) is not None:
+                continue
+            try:
+                status = await self._status(account, name)
+            except Unconfirmed as unclear:
+                found[name] = PostMetrics(absent={**NOT_TOLD, **dict.fromkeys(COUNTS, unclear.what)})
+                continue
+            if status is not None:
                 found[name] = parse_counts(status)
         return found
 
@@ -163,7 +171,11 @@ class Posts:
             if name.startswith(SCHEDULED) and await self._waiting(account, name.removeprefix(SCHEDULED)) is not None:
                 found[name] = Standing(state="processing", because="the server keeps the post until its time")
                 continue
-            status = await self._status(account, name)
+            try:
+                status = await self._status(account, name)
+            except Unconfirmed as unclear:
+                found[name] = Standing(state="unknown", because=unclear.what)
+                continue
             if status is None:
                 found[name] = Standing(state="removed", because="its server no longer has the post")
             else:

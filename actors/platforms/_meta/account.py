@@ -21,7 +21,7 @@ from contracts.errors import RateLimited, Reject, Retry, Unconfirmed
 from contracts.ids import AccountId
 from contracts.platform import Draft, Journal, Limits, Standing
 
-__all__ = ["GraphAccount", "check_public", "check_words", "denied_of", "none_was_made", "own_id", "truth"]
+__all__ = ["GraphAccount", "check_public", "check_words", "denied_of", "own_id", "truth"]
 
 HOUR: Final = timedelta(hours=1)
 MOST_PAGES: Final = 4
@@ -201,12 +201,6 @@ def check_public(draft: Draft, limits: Limits, *, size_bytes: int, noun: str, wh
         raise Reject(f"a {noun} cannot be {draft.privacy}", mend=f"Choose public: {what} knows nothing else")
     if not 0 < size_bytes <= (limits.max_bytes or 0):
         raise Reject(f"the file has {size_bytes} bytes", mend=f"{what} takes 1 to {limits.max_bytes}")
-
-
-async def none_was_made(journal: Journal) -> None:
-    """Note what the platform says for certain: no request made the post, and none will."""
-    while journal.may_exist:
-        await journal.refused()
 
 
 def truth(draft: Draft, option: str) -> str | None:

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._meta.account import GraphAccount, none_was_made, own_id
+from actors.platforms._account import none_was_made
+from actors.platforms._meta.account import GraphAccount, own_id
 from actors.platforms._meta.graph import GraphRefused
 from actors.platforms._meta.words import THREADS_WORDS, mend_of
 from actors.platforms._posts import as_dict, as_list

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from actors.platforms._account import AccountApi, surely_refused
+from actors.platforms._account import AccountApi, none_was_made, surely_refused
 from actors.platforms._api import count, dig
 from actors.platforms._bodies import deadline_of, file_body
 from actors.platforms._tiktok.chunks import CHUNK_BYTES, Chunks
@@ -226,7 +226,7 @@ class Publisher:
         ):
             return
         if status is not None:  # it cannot become whole any more, so it is no post and will be none
-            await journal.refused()
+            await none_was_made(journal)
         raise Unconfirmed(f"the upload has ended (HTTP {answered})")
 
     async def _end(self, draft: Draft, checkpoint: UploadCheckpoint, status: Status, journal: Journal) -> RemotePost:
@@ -253,7 +253,7 @@ class Publisher:
 
     async def _failed(self, checkpoint: UploadCheckpoint, status: Status, journal: Journal, now: datetime) -> None:
         """TikTok says for certain that this upload makes no post. Raises: Unconfirmed (a new one may), ..."""
-        await journal.refused()
+        await none_was_made(journal)
         text = f"TikTok made no post of it: {status.because or 'no reason given'}"
         failure = FAILURES.get(status.because, Failure("reject", "Look into the account's notices in the TikTok app"))
         if failure.then == "reject":

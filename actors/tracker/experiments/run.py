@@ -116,13 +116,18 @@ class _Swap:
             await self._end(turn, await self._views(post))
 
     async def _end(self, turn: Turn, views: int | None) -> None:
+        """End a turn; one that does not count takes its pair along, in the same transaction."""
         now = self._services.clock.now()
-        await self._write("end_turn", turn.number, now, views)
         turn = msgspec.structs.replace(turn, until_at=now, until_views=views)
-        if why := late(turn, window_s=self._experiment.window_s):
-            first = turn.number - turn.number % 2
-            await self._write("put_turn", first + 1, variant_of(self._experiment.seed, first + 1))
-            await self._write("void_turns", first, first + 1, why)
+        first = turn.number - turn.number % 2
+        why = late(turn, window_s=self._experiment.window_s)
+        async with self._services.db.transaction() as conn:
+            await conn.execute(Q["end_turn"], self._id, turn.number, now, views)
+            if why:
+                other = variant_of(self._experiment.seed, first + 1)
+                await conn.execute(Q["put_turn"], self._id, first + 1, other)
+                await conn.execute(Q["void_turns"], self._id, first, first + 1, why)
+        if why:
             get_logger().warning("experiment.pair_void", experiment_id=self._id, pair=first // 2, because=why)
 
     async def _judged(self, turns: list[Turn], post: _Post) -> bool:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import csv
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from fractions import Fraction
 from typing import Any, Final
 
 from msgspec import Struct
 
 from actors.runtime.db import Database
+from actors.tracker.revenue.days import read_day
 from actors.tracker.revenue.entries import Q
 from actors.tracker.revenue.money import Money, currency_code, exponent_of, parse_amount
 from contracts.errors import Reject
@@ -141,7 +142,7 @@ def _price(cells: Mapping[str, str]) -> Price:
     return Price(
         kind=cells["kind"],
         name=cells["name"],
-        valid_from=datetime.strptime(cells["from"], "%Y-%m-%d").replace(tzinfo=UTC).date(),
+        valid_from=read_day(cells["from"]),
         amount=Money(minor, currency),
         per=units,
         source=cells["source"],

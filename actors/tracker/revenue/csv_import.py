@@ -22,6 +22,7 @@ from msgspec import Struct
 from actors.runtime.db import Database
 from actors.runtime.ledger import Ledger
 from actors.tracker.revenue.attribution import Attributed, attribute_named
+from actors.tracker.revenue.days import read_day
 from actors.tracker.revenue.entries import BATCH, Entry, Q, Recorded, batches, entry_id, record
 from actors.tracker.revenue.money import Money, currency_code, money, parse_amount
 from contracts.errors import Reject
@@ -200,11 +201,7 @@ def _row(cells: Sequence[str], at: dict[str, int], given: Map, line: int) -> Row
     for column, values in given.skip.items():
         if cell(column).casefold() in {value.casefold() for value in values}:
             return _key_left_out(cells, at, given)
-    told_day = cell(given.date)
-    try:
-        earned_on = datetime.strptime(told_day, given.date_format).replace(tzinfo=UTC).date()
-    except ValueError:
-        raise ValueError(f"'{told_day[:40]}' is no day in the form {given.date_format}") from None
+    earned_on = read_day(cell(given.date), given.date_format)
     told_amount = cell(given.amount)
     if not told_amount:
         raise ValueError(f"column '{given.amount}' is empty")

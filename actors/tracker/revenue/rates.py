@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final
@@ -17,6 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from actors.runtime.db import Database
+from actors.tracker.revenue.days import FIRST, LAST, read_day
 from actors.tracker.revenue.entries import Q, batches
 from actors.tracker.revenue.money import Money, currency_code, exponent_of
 from contracts.errors import Reject
@@ -69,7 +70,7 @@ class Rates:
         """Convert with the rates of `on`, or of the last day before that has both, at most a week back."""
         if amount.currency == to:
             return Converted(exact=Fraction(amount.minor))
-        for back in range(BACK.days + 1):
+        for back in range(min(BACK.days + 1, on.toordinal())):
             day = on - timedelta(days=back)
             rates = self._days.get(day)
             if rates is None:
@@ -141,10 +142,10 @@ def _code(name: str) -> str | None:
 def _day(told: str, line: int) -> date:
     for form in ("%Y-%m-%d", "%d %B %Y"):
         try:
-            return datetime.strptime(told, form).replace(tzinfo=UTC).date()
+            return read_day(told, form)
         except ValueError:
             continue
-    raise Reject(f"line {line}: '{told[:30]}' is no day", mend="Write it as 2026-11-20")
+    raise Reject(f"line {line}: '{told[:30]}' is no day of {FIRST.year} to {LAST.year}", mend="Write it as 2026-11-20")
 
 
 async def import_rates(db: Database, lines: Iterable[str], *, source: str, now: datetime) -> Taken:
@@ -169,6 +170,6 @@ async def import_rates(db: Database, lines: Iterable[str], *, source: str, now: 
 async def load_rates(db: Database, *, first: date, last: date, currencies: Iterable[str]) -> Rates:
     """Read the rates for amounts of these days."""
     days: dict[date, dict[str, Decimal]] = {}
-    for row in await db.fetch(Q["rates_between"], first - BACK, last, sorted(set(currencies) - {EURO})):
+    for row in await db.fetch(Q["rates_between"], max(first, FIRST) - BACK, last, sorted(set(currencies) - {EURO})):
         days.setdefault(row["day"], {})[row["currency"]] = row["per_euro"]
     return Rates(days)

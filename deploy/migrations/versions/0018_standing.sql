@@ -1,0 +1,4 @@
+-- When a post was last seen to stand otherwise.
+
+alter table posts add column standing_at timestamptz;
+comment on column posts.standing_at is 'When the platform was seen to show it as state and because say; null: nothing changed since it was published. What was seen earlier and is told later changes nothing.';
