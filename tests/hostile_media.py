@@ -25,13 +25,14 @@ from typing import cast
 import av
 import msgspec
 import numpy as np
+import psutil
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from msgspec import Struct
 from numpy.random import Generator
 from PIL import Image
 
-__all__ = ["BOMBS", "MEMORY_BYTES", "TIME_S", "Verdict", "judged", "mutants", "seeds", "write_bombs"]
+__all__ = ["BOMBS", "MEMORY_BYTES", "TIME_S", "Verdict", "judged", "mutants", "reading", "seeds", "write_bombs"]
 
 ROOT = Path(__file__).parents[1]
 TIME_S = 20
@@ -47,6 +48,12 @@ class Verdict(Struct, frozen=True):
     probed: str = ""
     decoded: str = ""
     fault: str = ""
+
+
+def reading() -> list[psutil.Process]:
+    """Return the children that read media: not other tests' servers, nor what Python keeps for process pools."""
+    children = (one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"})
+    return [one for one in children if "resource_tracker" not in " ".join(one.cmdline())]
 
 
 # The judge -------------------------------------------------------------------------------------------

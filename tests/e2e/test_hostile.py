@@ -10,21 +10,14 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from actors.runtime.probe import probe_file
 from contracts.errors import Reject
-from tests.hostile_media import BOMBS, MEMORY_BYTES, TIME_S, Verdict, judged, mutants, seeds, write_bombs
+from tests.hostile_media import BOMBS, MEMORY_BYTES, TIME_S, Verdict, judged, mutants, reading, seeds, write_bombs
 from tests.shared_media import malformed_files
 
 MUTATIONS = 2000 if os.environ.get("HOSTILE") == "all" else 200
-
-
-def left() -> list[psutil.Process]:
-    """Return the children that read media: not other tests' servers, nor what Python keeps for process pools."""
-    children = (one for one in psutil.Process().children() if one.name() not in {"nats-server", "postgres"})
-    return [one for one in children if "resource_tracker" not in " ".join(one.cmdline())]
 
 
 def all_kept(verdicts: Iterable[Verdict]) -> list[Verdict]:
@@ -37,7 +30,7 @@ def all_kept(verdicts: Iterable[Verdict]) -> list[Verdict]:
         for because in (verdict.probed, verdict.decoded):
             assert len(because) < 300, verdict
             assert "\n" not in because, verdict
-    assert not left()
+    assert not reading()
     return seen
 
 
@@ -95,5 +88,5 @@ async def test_bombs_do_not_harm_the_isolated_probe(tmp_path: Path) -> None:
         with pytest.raises(Reject) as caught:
             await probe_file(path)
         assert "\n" not in str(caught.value)
-    assert not left()
+    assert not reading()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 << 10
