@@ -23,6 +23,8 @@ CERTAIN_AFTER: Final = timedelta(hours=24)
 PATIENCE: Final = timedelta(hours=3)
 """How long a platform may work on an upload before a person is told. The slowest states (YouTube, TikTok) are done in
 minutes, in an hour for long videos; what takes longer is stuck more often than slow."""
+ANEW_AFTER_S: Final = (1.0, 60.0, 600.0, 3_600.0, 21_600.0)
+"""How long until a file is sent anew whose upload made no post, by how often it was sent. Then a person has to look."""
 SLOW_POLL: Final = timedelta(minutes=30)
 """How often it is asked after that."""
 
@@ -66,8 +68,8 @@ class Doubt:
     async def resolve(self, post: Post, account: AccountId, session: Session, ended: str) -> RemotePost:
         """The upload goes no further: return the post that it made, if it made one.
 
-        Raises: Retry (it made none and is forgotten: a new one is safe), Snooze (too early to tell),
-        Unconfirmed (a person is told; never silently tried again).
+        Raises: Retry (it made none and is forgotten: a new one is safe), Reject (so many made none that another is not
+        worth its bytes), Snooze (too early to tell), Unconfirmed (a person is told; never silently tried again).
         """
         now = self._now
         if session.refused_at is None:
@@ -80,7 +82,14 @@ class Doubt:
         absent = why is None
         if not session.may_exist or (absent and session.told and since >= CERTAIN_AFTER):
             await self._posts.drop_session(f"{ended}, and it made no post")
-            raise Retry(f"{ended}, and it made no post: a new upload begins", delay_s=1.0)
+            uploads = (await self._posts.read()).uploads
+            if uploads > len(ANEW_AFTER_S):
+                raise Reject(
+                    f"{ended}, and it made no post; it was sent {uploads} times",
+                    mend=f"Look into the account at {post.platform}, then retry its dead letter: ettametta dead list",
+                )
+            delay_s = ANEW_AFTER_S[max(uploads, 1) - 1]
+            raise Retry(f"{ended}, and it made no post: a new upload begins", delay_s=delay_s)
         text = f"{ended} after everything was sent, and {why or 'no post there is it'}"
         action = self.ask_a_person(post)
         if absent:

@@ -51,6 +51,7 @@ class Post(Struct, frozen=True, kw_only=True):
     rendered_again: str | None
     asked_at: Utc | None
     superseded: tuple[CorrelationId, ...]
+    uploads: int
 
     def outdates(self, request: PostRequested) -> bool:
         """Whether a newer asking stands in the row. What the engine asks again belongs to the asking it began with."""

@@ -13,7 +13,8 @@ on conflict do nothing;
 
 -- name: lock_post :one
 select post_id, item_id, platform, account_id, state, because, next_action, draft, object_key, size_bytes, session,
-       platform_post_id, url, privacy, correlation_id, settled, rendered_again, asked_at, superseded
+       platform_post_id, url, privacy, correlation_id, settled, rendered_again, asked_at, superseded,
+       uploads
 from posts where post_id = $1
 for update;
 
@@ -23,7 +24,8 @@ set draft = $2, object_key = $3, size_bytes = $4, correlation_id = $5, request =
     settled = case when settled = 'dropped' then null else settled end,
     asked_at = case when correlation_id = $5 then asked_at else $8 end,
     superseded = case when correlation_id = $5 then superseded else superseded || correlation_id end,
-    rendered_again = case when correlation_id = $5 then rendered_again end
+    rendered_again = case when correlation_id = $5 then rendered_again end,
+    uploads = case when correlation_id = $5 then uploads else 0 end
 where post_id = $1 and session is null and platform_post_id is null
   and state in ('draft', 'scheduled', 'waiting', 'claimed', 'failed')
   and (settled is distinct from 'dropped' or correlation_id <> $5);
@@ -63,7 +65,9 @@ where post_id = $1;
 update posts set draft = $2, updated_at = $3 where post_id = $1 and session is null;
 
 -- name: store_session :exec  Before a byte is sent
-update posts set session = $2, session_at = $3, state = 'uploading', because = '', next_action = '', updated_at = $3
+update posts
+set session = $2, session_at = $3, state = 'uploading', because = '', next_action = '', updated_at = $3,
+    uploads = uploads + 1
 where post_id = $1;
 
 -- name: update_session :exec

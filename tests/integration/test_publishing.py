@@ -18,7 +18,7 @@ from actors.platforms import youtube
 from actors.platforms._youtube.errors import next_quota_day
 from actors.platforms._youtube.upload import CHUNK_UNIT_BYTES
 from actors.publisher import handle
-from actors.publisher.doubt import CERTAIN_AFTER, PATIENCE, SLOW_POLL
+from actors.publisher.doubt import ANEW_AFTER_S, CERTAIN_AFTER, PATIENCE, SLOW_POLL
 from actors.publisher.dress import DRESSED_WITHIN
 from actors.publisher.posts import Posts, Session
 from actors.publisher.remedy import Remedy
@@ -228,6 +228,23 @@ async def test_a_session_that_ends_before_the_last_byte_is_replaced(channel: Cha
     assert [session["state"] for session in (await channel.state())["sessions"]] == ["expired", "completed"]
 
 
+async def test_a_video_that_is_never_taken_is_sent_a_few_times(channel: Channel) -> None:
+    """A lasting fault of a platform costs hundreds of whole uploads in a day."""
+    await channel.connect()
+    await channel.fault("youtube.upload", "session_expired", skip=0, times=1_000)
+    request = await asked(channel)
+    began_at = channel.clock.now()
+    assert await channel.settle(request, most=100) == "term"
+    post = await channel.post()
+    assert (post["state"], post["uploads"]) == ("failed", len(ANEW_AFTER_S) + 1)
+    assert f"it was sent {post['uploads']} times" in post["because"]
+    assert "ettametta dead list" in post["next_action"]
+    assert channel.clock.now() - began_at >= timedelta(seconds=sum(ANEW_AFTER_S))
+    await channel.ask("DELETE", "/sandbox/faults")
+    assert await again(channel, request) == "ack"
+    await published_once(channel)
+
+
 async def test_a_video_whose_session_ended_is_found_by_its_marker(channel: Channel) -> None:
     """An upload that completed unheard, and whose session then ended, is posted again."""
     await channel.connect()
@@ -403,9 +420,11 @@ async def test_what_was_given_up_half_sent_goes_on_for_a_new_wish_that_has_to_wa
     assert await channel.settle(stamped(AccountConnected(account_id=account, platform="youtube"))) == "ack"
     resumed = (await channel.given("post.requested"))[-1]
     assert resumed["correlation_id"] == anew.correlation_id
-    monkeypatch.undo()
-    monkeypatch.setattr(youtube.YouTube, "chunk_bytes", CHUNK_UNIT_BYTES)
-    assert await channel.settle(msgspec.convert(resumed, PostRequested)) == "ack"
+    assert await channel.settle(msgspec.convert(resumed, PostRequested)) == "term"
+    assert (await channel.post())["state"] == "unconfirmed", "what may be there is asked about first"
+    await Remedy(channel.db, channel.clock).absent(post["post_id"])
+    asked_anew = (await channel.given("post.requested"))[-1]
+    assert await channel.settle(msgspec.convert(asked_anew, PostRequested)) == "ack"
     await published_once(channel)
 
 

@@ -1,4 +1,4 @@
-"""When a post was last seen to stand otherwise."""
+"""When a post was last seen to stand otherwise, and how often its file was sent."""
 
 from __future__ import annotations
 
