@@ -20,7 +20,7 @@ from actors.runtime.clock import Clock
 from actors.runtime.db import Database, Record, into
 from actors.runtime.ledger import Ledger, Tx
 from contracts.errors import Reject, Snooze
-from contracts.events import PostPublished, PostRequested
+from contracts.events import Destination, PostPublished, PostRequested
 from contracts.ids import AccountId, ItemId, PostId
 from contracts.platform import Draft
 
@@ -125,7 +125,8 @@ class Remedy:
             because = f"a person gave it up on {self._clock.now():%Y-%m-%d %H:%M} UTC; it was {row['state']}"
             again = "none; ask for it again with `ettametta post`"
             await tx.conn.execute(Q["settle"], row["post_id"], "dropped", "failed", because, again, self._clock.now())
-            await slots.release(tx.conn, row["item_id"], msgspec.convert(row["request"], PostRequested).destination)
+            named = (row["request"].get("destination") or {}).get("account_id")
+            await slots.release(tx.conn, row["item_id"], Destination(platform=row["platform"], account_id=named))
         return f"post {row['post_id']} is given up"
 
     async def _put_away(self, row: Record) -> str:
